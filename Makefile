@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SPECS := $(wildcard specs/*.muon)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint generate check-generated clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything that the other targets need
+
+# A .venv that has no pip, such as one whose making was interrupted, is made again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "muondsl needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,demo]'
+	@touch $@
+
+demo: setup ## Compile specs/moonlight.muon and train a small GPT with it, beside AdamW
+	$(BIN)/muondsl compile specs/moonlight.muon
+	$(BIN)/python -m demo.train_gpt
+
+test: check-generated ## Check the generated files and run the tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+lint: setup ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+generate: setup ## Compile every spec into generated/
+	@set -e; for spec in $(SPECS); do $(BIN)/muondsl compile $$spec; done
+
+check-generated: setup ## Fail if a file in generated/ is not what its spec yields
+	@status=0; for spec in $(SPECS); do $(BIN)/muondsl compile --check $$spec || status=1; done; exit $$status
+
+clean: ## Remove caches, builds and what the demo wrote; .venv stays
+	rm -rf build dist demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+"""muondsl: optimizers of the Muon family, written as specs and compiled to torch.
+
+`compile` yields the text of a generated module, `load` the optimizer class itself, `verify` compares every path with
+the float64 oracle. Importing this package imports neither torch nor the compiler; the functions do when they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["SpecError", "compile", "load", "verify"]
+
+if TYPE_CHECKING:
+    from muondsl.diagnostics.diagnostic import SpecError
+    from muondsl.interface import compile, load
+    from muondsl.agreement import verify
+
+_HOMES = {"compile": "interface", "load": "interface", "verify": "agreement", "SpecError": "diagnostics.diagnostic"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,314 @@
+"""Blocks and rules: statements in, typed statements out. Rules are inlined where they are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TYPE_CHECKING, assert_never
+
+from muondsl.check import typed
+from muondsl.check.expressions import Expressions
+from muondsl.check.modules import RESERVED_NAMES, Library
+from muondsl.check.report import Abandoned, Report
+from muondsl.check.scope import Binding, Scope
+from muondsl.check.values import NumberFormat, Value, describe, is_condition, is_scalar, is_tensor
+from muondsl.diagnostics import errors_names, errors_spec, errors_types
+from muondsl.diagnostics.diagnostic import Label, closest
+from muondsl.ir import scalar
+from muondsl.ir.reserved import is_usable
+from muondsl.ir.types import FORMATS, MATRIX, STATE_SHAPES, Format
+from muondsl.parse import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from muondsl.diagnostics.span import Span
+
+MAXIMUM_OPERATIONS = 20_000
+
+
+@dataclass
+class Bodies:
+    """Checks the statements of one update: of the matrices, or of `otherwise`.
+
+    `ambient` binds what every rule can see: the tensors, `lr`, and the constants.
+    """
+
+    library: Library
+    report: Report
+    ambient: Scope
+    is_matrix: bool = True
+    states: dict[str, typed.State] = field(default_factory=dict)
+    assigned: set[typed.Variable] = field(default_factory=set)
+    scale: scalar.Scalar | None = None
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    operations: int = 0
+
+    def block(self, block: ast.Block, scope: Scope) -> list[typed.Statement]:
+        """A block of the spec itself, which sees the spec's hypers."""
+        return _Body(self, Expressions(Scope(scope), self.report, self.is_matrix)).run(block.statements)
+
+    def rule(
+        self, call: ast.Call | ast.Name, within: Expressions, active: tuple[str, ...] = ()
+    ) -> list[typed.Statement]:
+        """A use of a rule, with the arguments evaluated where it stands. Raises Abandoned after reporting."""
+        name = call.function if isinstance(call, ast.Call) else call.identifier
+        rule = self.library.rules.get(name)
+        if rule is None:
+            self.report.abandon(errors_names.UnknownRule(call.span, name, closest(name, self.library.rules)))
+        if name in active:
+            self.report.abandon(errors_spec.RecursiveRule(call.span, (*active[active.index(name) :], name)))
+        scope = Scope(self.ambient)
+        self._bind(rule, call, within, scope)
+        outer = self.report.uses
+        self.report.uses = (Label(call.span, f"in this use of `{name}`"), *outer)
+        try:
+            inside = Expressions(scope, self.report, self.is_matrix, within.format)
+            body = _Body(self, inside, (*active, name))
+            return body.run(rule.body.statements)
+        finally:
+            self.report.uses = outer
+
+    def _bind(self, rule: ast.Rule, call: ast.Call | ast.Name, within: Expressions, scope: Scope) -> None:
+        given = self._given(rule, call) if isinstance(call, ast.Call) else {}
+        defaults = Expressions(self.ambient, self.report, self.is_matrix)
+        is_complete = True
+        for parameter in rule.parameters:
+            argument = given.get(parameter.name)
+            node, where = (argument, within) if argument else (parameter.default, defaults)
+            if node is None:
+                is_complete = False
+                self.report.add(errors_spec.MissingArgument(call.span, rule.name, parameter.name, parameter.span))
+                continue
+            value = self._argument(node, where)
+            scope.bindings[parameter.name] = Binding("a parameter of a rule", value, parameter.span, is_read=True)
+        if not is_complete:
+            raise Abandoned
+
+    def _argument(self, node: ast.Expression, where: Expressions) -> Value | typed.Variable | None:
+        try:
+            value = where.value(node)
+        except Abandoned:
+            return None
+        if not is_tensor(value):
+            return value
+        if isinstance(value, typed.Read):
+            return value.variable
+        self.report.add(errors_types.ExpectedScalar(node.span, describe(value), "an argument"))
+        return None
+
+    def _given(self, rule: ast.Rule, call: ast.Call) -> dict[str, ast.Expression]:
+        names = tuple(parameter.name for parameter in rule.parameters)
+        given: dict[str, ast.Expression] = {}
+        is_named = False
+        for place, argument in enumerate(call.arguments):
+            is_named = is_named or argument.name is not None
+            if argument.name is None and (place >= len(names) or is_named):
+                self.report.add(errors_spec.TooManyArguments(argument.span, rule.name, len(names)))
+                continue
+            name = argument.name or names[place]
+            if name not in names:
+                self.report.add(errors_spec.UnknownArgument(argument.span, rule.name, name, names))
+            elif name in given:
+                self.report.add(errors_spec.DuplicateArgument(argument.span, name))
+            else:
+                given[name] = argument.value
+        return given
+
+
+@dataclass
+class _Body:
+    """The statements of one block, in a scope of its own."""
+
+    bodies: Bodies
+    expressions: Expressions
+    active: tuple[str, ...] = ()
+    in_loop: bool = False
+
+    @property
+    def report(self) -> Report:
+        return self.bodies.report
+
+    @property
+    def scope(self) -> Scope:
+        return self.expressions.scope
+
+    def run(self, statements: tuple[ast.Statement, ...]) -> list[typed.Statement]:
+        done: list[typed.Statement] = []
+        for statement in statements:
+            try:
+                done += self._statement(statement)
+            except Abandoned:
+                self._forget(statement)
+        for name, binding in self.scope.bindings.items():
+            if not binding.is_read:
+                kind = "state" if binding.kind == "a state" else "name"
+                self.report.add(errors_names.UnusedName(binding.span, kind, name))
+        return done
+
+    def _forget(self, statement: ast.Statement) -> None:
+        """After an error, declares what the statement would have, so that uses of it are not errors as well."""
+        names = statement.names if isinstance(statement, ast.Let) else ()
+        if isinstance(statement, ast.State):
+            names = (statement.name,)
+        for name in names:
+            self.scope.bindings.setdefault(name, Binding("unknown", None, statement.span, is_read=True))
+
+    def _statement(self, statement: ast.Statement) -> list[typed.Statement]:
+        match statement:
+            case ast.State():
+                self._state(statement)
+                return []
+            case ast.Let():
+                return self._let(statement)
+            case ast.Assign():
+                return self._assign(statement)
+            case ast.For():
+                return self._loop(statement)
+            case ast.Precision():
+                return self._precision(statement)
+            case ast.Apply(call):
+                return self.bodies.rule(call, self.expressions, self.active)
+            case _:
+                assert_never(statement)
+
+    def _declare(self, name: str, value: Value | typed.Variable | None, kind: str, span: Span) -> None:
+        if name in RESERVED_NAMES or name in ("lr", "scale"):
+            self.report.abandon(errors_names.ReservedName(span, name))
+        first = self.scope.find(name) if kind != "a state" else self.scope.bindings.get(name)
+        if first is not None and first.kind not in ("a hyper", "a constant"):
+            self.report.abandon(errors_names.DuplicateName(span, name, first.span))
+        self.scope.bindings[name] = Binding(kind, value, span)
+
+    def _set(self, variable: typed.Variable, value: typed.Tensor, span: Span) -> list[typed.Statement]:
+        self.bodies.operations += 1
+        if self.bodies.operations > MAXIMUM_OPERATIONS:
+            self.report.abandon(errors_spec.ProgramTooLarge(span, MAXIMUM_OPERATIONS))
+        self.bodies.assigned.add(variable)
+        return [typed.Set(variable, value, span)]
+
+    def _state(self, node: ast.State) -> None:
+        if self.in_loop:
+            self.report.abandon(errors_spec.StateInLoop(node.span, node.name))
+        if not is_usable(node.name):
+            self.report.abandon(errors_names.PythonKeyword(node.span, node.name))
+        if first := self.bodies.states.get(node.name):
+            self.report.abandon(errors_spec.DuplicateState(node.span, node.name, first.span))
+        shape = ", ".join(
+            dim.span.text if not isinstance(dim, ast.Name) else dim.identifier for dim in node.shape or ()
+        )
+        if shape and shape not in STATE_SHAPES:
+            self.report.abandon(errors_types.BadStateShape(node.span, shape))
+        if shape and shape not in ("1, 1", "rows, cols") and not self.bodies.is_matrix:
+            self.report.abandon(errors_types.MatrixOperationInOtherwise(node.span, f"[{shape}]"))
+        dims = STATE_SHAPES[shape] if shape else MATRIX
+        dtype = self._format(node.dtype, node.span) if node.dtype else None
+        variable = typed.Variable(node.name, next(self.bodies.numbers), "state", dims)
+        initial = self._initial(node, is_whole=dims == MATRIX)
+        self._declare(node.name, variable, "a state", node.span)
+        self.bodies.states[node.name] = typed.State(variable, dtype, initial, shape or "rows, cols", node.span)
+
+    def _initial(self, node: ast.State, *, is_whole: bool) -> typed.Initial:
+        match node.initial:
+            case ast.Name("zeros"):
+                return scalar.ZERO
+            case ast.Name("ones"):
+                return scalar.ONE
+            case ast.Name("gradient" | "parameter" as word) if is_whole:
+                return "gradient" if word == "gradient" else "parameter"
+        value = self.expressions.value(node.initial)
+        if not is_scalar(value) or is_condition(value) or not scalar.is_constant(value):
+            self.report.abandon(errors_types.BadInitialValue(node.initial.span))
+        return value
+
+    def _format(self, name: str, span: Span) -> Format:
+        binding = self.scope.find(name)
+        if binding and isinstance(binding.value, NumberFormat):
+            return binding.value.name
+        for known in FORMATS:
+            if name == known:
+                return known
+        self.report.abandon(errors_names.UnknownDtype(span, name, closest(name, FORMATS)))
+
+    def _let(self, node: ast.Let) -> list[typed.Statement]:
+        if len(node.names) > 1:
+            items = self.expressions.items(node.value, "what is taken apart")
+            if len(items) != len(node.names):
+                self.report.abandon(errors_types.WrongTupleLength(node.span, len(node.names), len(items)))
+            return [done for name, item in zip(node.names, items, strict=True) for done in self._name(name, item, node)]
+        return self._name(node.names[0], self.expressions.value(node.value), node)
+
+    def _name(self, name: str, value: Value, node: ast.Let) -> list[typed.Statement]:
+        if is_scalar(value):
+            is_given = isinstance(value, scalar.Number | scalar.Symbol | scalar.Named)
+            self._declare(name, value if is_given else scalar.Named(name, value), "a scalar", node.span)
+            return []
+        if not is_tensor(value):
+            self._declare(name, value, "a list", node.span)
+            return []
+        variable = typed.Variable(name, next(self.bodies.numbers), "local", value.dims, is_condition(value))
+        self._declare(name, variable, "a tensor", node.span)
+        return self._set(variable, value, node.span)
+
+    def _assign(self, node: ast.Assign) -> list[typed.Statement]:
+        if node.target == "scale":
+            self.bodies.scale = self.expressions.number(node.value, "the scale")
+            return []
+        variable = self._target(node)
+        value = self.expressions.value(node.value)
+        if is_scalar(value) and not is_condition(value):
+            value = typed.Elementwise("full", (value, typed.Read(variable)), variable.dims)
+        if not is_tensor(value):
+            what = f"the value of `{node.target}`"
+            self.report.abandon(errors_types.ExpectedTensor(node.value.span, describe(value), what))
+        if is_condition(value) != variable.is_mask:
+            self.report.abandon(errors_types.ConditionAsNumber(node.value.span))
+        if value.dims != variable.dims:
+            shown = (node.target, str(variable.dims), str(value.dims))
+            self.report.abandon(errors_types.AssignmentChangesDimensions(node.span, *shown))
+        return self._set(variable, value, node.span)
+
+    def _target(self, node: ast.Assign) -> typed.Variable:
+        binding = self.scope.find(node.target)
+        if binding is not None and isinstance(binding.value, typed.Variable):
+            if binding.value.role == "gradient":
+                self.report.abandon(errors_names.NotAssignable(node.span, node.target, "the gradient"))
+            return binding.value
+        if binding is not None and binding.value is None:
+            raise Abandoned
+        if binding is None and node.target in RESERVED_NAMES:
+            self.report.abandon(errors_names.NotAssignable(node.span, node.target, "fixed"))
+        if binding is None:
+            near = closest(node.target, self.scope.names())
+            self.report.abandon(errors_names.UnknownName(node.span, node.target, near))
+        self.report.abandon(errors_names.NotAssignable(node.span, node.target, binding.kind))
+
+    def _loop(self, node: ast.For) -> list[typed.Statement]:
+        items = self.expressions.items(node.items, "what a loop runs over")
+        symbols = tuple(scalar.Symbol(f"{name}.{next(self.bodies.numbers)}", "loop") for name in node.names)
+        rows = [self._item(item, node) for item in items]
+        inner = Scope(self.scope)
+        body = replace(self, expressions=self.expressions.within(inner), in_loop=True)
+        for name, symbol in zip(node.names, symbols, strict=True):
+            body._declare(name, symbol, "a loop's variable", node.span)
+            inner.bindings[name].is_read = True
+        before = self.bodies.operations
+        statements = body.run(node.body.statements)
+        self.bodies.operations = before + (self.bodies.operations - before) * max(1, len(rows))
+        if self.bodies.operations > MAXIMUM_OPERATIONS:
+            self.report.abandon(errors_spec.ProgramTooLarge(node.span, MAXIMUM_OPERATIONS))
+        return [typed.Loop(symbols, tuple(rows), tuple(statements), node.span)]
+
+    def _item(self, item: Value, node: ast.For) -> tuple[scalar.Scalar, ...]:
+        parts = item if isinstance(item, tuple) else (item,)
+        if len(parts) != len(node.names):
+            self.report.abandon(errors_types.WrongTupleLength(node.span, len(node.names), len(parts)))
+        for part in parts:
+            if not is_scalar(part) or not scalar.is_constant(part):
+                self.report.abandon(errors_types.NotCompileTime(node.items.span, "what a loop runs over"))
+        return tuple(part for part in parts if is_scalar(part))
+
+    def _precision(self, node: ast.Precision) -> list[typed.Statement]:
+        dtype = self._format(node.dtype, node.span)
+        inner = replace(self.expressions, scope=Scope(self.scope), format=dtype)
+        return replace(self, expressions=inner).run(node.body.statements)

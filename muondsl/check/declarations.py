@@ -1,0 +1,134 @@
+"""Hypers, their defaults and ranges; defaults for `otherwise`; entries of checkpoints."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from muondsl.check import typed
+from muondsl.check.expressions import Expressions
+from muondsl.check.report import Abandoned, Report
+from muondsl.check.scope import Scope
+from muondsl.check.values import Value, describe, is_scalar
+from muondsl.diagnostics import errors_names, errors_spec
+from muondsl.ir import scalar
+from muondsl.parse import ast
+
+if TYPE_CHECKING:
+    from muondsl.check.modules import Modules
+
+
+def hypers_of(modules: Modules, report: Report) -> list[ast.Hyper]:
+    """The hypers in force: those of the oldest ancestor first, each as the youngest file declares it."""
+    chosen: dict[str, ast.Hyper] = {}
+    for file in reversed(modules.chain):
+        here: dict[str, ast.Hyper] = {}
+        for item in file.items:
+            if isinstance(item, ast.Hyper):
+                if first := here.get(item.name):
+                    report.add(errors_names.DuplicateName(item.span, item.name, first.span))
+                here[item.name] = chosen[item.name] = item
+    return list(chosen.values())
+
+
+def check_hyper(node: ast.Hyper, report: Report) -> typed.Hyper:
+    """The hyper with its range. After an error, one that makes no further errors."""
+    try:
+        interval = _interval(node.interval, report) if node.interval else typed.EVERYWHERE
+    except Abandoned:
+        interval = typed.EVERYWHERE
+    default: str | tuple[str, ...] = "0"
+    try:
+        default = _default(node, report)
+        values = default if isinstance(default, tuple) else (default,)
+        if any(float(value) not in interval for value in values):
+            shown = default if isinstance(default, str) else f"({', '.join(default)})"
+            report.add(errors_spec.DefaultOutsideRange(node.default.span, node.name, shown, str(interval)))
+    except Abandoned:
+        pass
+    return typed.Hyper(node.name, default, interval, node.span)
+
+
+def _default(node: ast.Hyper, report: Report) -> str | tuple[str, ...]:
+    value = Expressions(Scope(), report).value(node.default)
+    if isinstance(value, tuple) and value:
+        return tuple(_literal(item, node, report) for item in value)
+    return _literal(value, node, report)
+
+
+def _literal(value: Value, node: ast.Hyper, report: Report) -> str:
+    if not is_scalar(value) or scalar.is_condition(value) or not scalar.is_constant(value):
+        report.abandon(errors_spec.BadHyperDefault(node.default.span, node.name, describe(value)))
+    return value.text if isinstance(value, scalar.Number) else repr(scalar.evaluate(value, {}))
+
+
+def _interval(node: ast.Interval, report: Report) -> typed.Interval:
+    lower, upper = _end(node.lower, report), _end(node.upper, report)
+    closed = (node.lower_closed and math.isfinite(lower), node.upper_closed and math.isfinite(upper))
+    interval = typed.Interval(lower, upper, *closed)
+    if lower > upper or (lower == upper and not all(closed)):
+        report.abandon(errors_spec.EmptyRange(node.span, str(interval)))
+    return interval
+
+
+def _end(node: ast.Expression, report: Report) -> float:
+    match node:
+        case ast.Name("inf"):
+            return math.inf
+        case ast.Unary("-", ast.Name("inf")):
+            return -math.inf
+        case _:
+            return float(Expressions(Scope(), report).constant(node, "an end of a range"))
+
+
+def check_overrides(
+    entries: tuple[ast.Entry, ...], readable: set[str], hypers: list[typed.Hyper], report: Report
+) -> tuple[tuple[str, str | tuple[str, ...]], ...]:
+    """The defaults that `otherwise … with` gives to hypers for its own parameters."""
+    intervals = {hyper.name: hyper.interval for hyper in hypers}
+    done: dict[str, str | tuple[str, ...]] = {}
+    for entry in entries:
+        if entry.name not in readable or entry.name not in intervals:
+            report.add(errors_spec.UnknownOverride(entry.span, entry.name, tuple(sorted(readable & set(intervals)))))
+        elif entry.name in done:
+            report.add(errors_spec.DuplicateArgument(entry.span, entry.name))
+        else:
+            done[entry.name] = "0"
+            node = ast.Hyper(entry.name, entry.value, None, span=entry.span)
+            checked = check_hyper(node, report)
+            values = checked.default if isinstance(checked.default, tuple) else (checked.default,)
+            interval = intervals[entry.name]
+            if any(float(value) not in interval for value in values):
+                shown = ", ".join(values)
+                report.add(errors_spec.DefaultOutsideRange(entry.span, entry.name, shown, str(interval)))
+            done[entry.name] = checked.default
+    return tuple(done.items())
+
+
+def check_checkpoint(node: ast.Checkpoint, hypers: list[typed.Hyper], report: Report) -> typed.Checkpoint:
+    entries: dict[str, object] = {}
+    for entry in node.entries:
+        if entry.name in entries:
+            report.add(errors_spec.DuplicateArgument(entry.span, entry.name))
+        if entry.name in ("route", "params", "fingerprint", *(hyper.name for hyper in hypers)):
+            report.add(errors_spec.BadCheckpointEntry(entry.span, entry.name))
+        try:
+            entries[entry.name] = _plain(entry.value, entry, report)
+        except Abandoned:
+            continue
+    return typed.Checkpoint(node.system, tuple(entries.items()))
+
+
+def _plain(node: ast.Expression, entry: ast.Entry, report: Report) -> object:
+    """The Python value that stands in a parameter group."""
+    match node:
+        case ast.Name("none"):
+            return None
+        case ast.Text(value):
+            return value
+        case ast.Tuple(items) | ast.List(items):
+            return tuple(_plain(item, entry, report) for item in items)
+    number = Expressions(Scope(), report).value(node)
+    if not is_scalar(number) or not scalar.is_constant(number):
+        report.abandon(errors_spec.BadCheckpointEntry(entry.span, entry.name))
+    return scalar.evaluate(number, {})

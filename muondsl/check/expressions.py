@@ -1,0 +1,303 @@
+"""Expressions: a tree and a scope in, a typed value out. Folds nothing: digits and order stay as written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, assert_never
+
+from muondsl.check import functions, typed
+from muondsl.check.report import Abandoned
+from muondsl.check.scope import BUILT_IN, Scope
+from muondsl.check.values import Text, Value, describe, is_condition, is_scalar, is_tensor
+from muondsl.diagnostics import errors_names, errors_spec, errors_types
+from muondsl.diagnostics.diagnostic import closest
+from muondsl.ir import scalar
+from muondsl.ir.types import SCALAR, Axis, Dims, Format, broadcast, reduced
+from muondsl.parse import ast
+
+if TYPE_CHECKING:
+    from muondsl.check.report import Report
+    from muondsl.diagnostics.span import Span
+
+MAXIMUM_LIST = 128
+"""Items of a list that a loop unrolls."""
+
+MAXIMUM_SCALAR = 2000
+"""Operations in one scalar, with the scalars that it names."""
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """Evaluates expressions of one block. `format` is that of the `in` block around it; `is_matrix` is false in
+    `otherwise`, where a parameter has any number of dimensions.
+    """
+
+    scope: Scope
+    report: Report
+    is_matrix: bool = True
+    format: Format | None = None
+
+    def within(self, scope: Scope) -> Expressions:
+        return replace(self, scope=scope)
+
+    def value(self, node: ast.Expression) -> Value:
+        """The value of any expression. Raises Abandoned when an error was reported."""
+        match node:
+            case ast.Number(text):
+                return scalar.Number(text)
+            case ast.Name():
+                return self._name(node)
+            case ast.Text(value):
+                return Text(value)
+            case ast.Unary():
+                return self._unary(node)
+            case ast.Binary():
+                return self._binary(node)
+            case ast.Transpose(operand):
+                self._refuse_in_otherwise("'", node.span)
+                tensor = self.tensor(operand, "what `'` transposes")
+                return typed.Transposed(tensor, tensor.dims.transposed)
+            case ast.Index():
+                return self._index(node)
+            case ast.Call():
+                return self._call(node)
+            case ast.Tuple(items) | ast.List(items):
+                return tuple(self.value(item) for item in items)
+            case ast.Conditional():
+                return self._conditional(node)
+            case _:
+                assert_never(node)
+
+    def number(self, node: ast.Expression, purpose: str) -> scalar.Scalar:
+        """A scalar that is not a condition."""
+        value = self.value(node)
+        if not is_scalar(value):
+            self.report.abandon(errors_types.ExpectedScalar(node.span, describe(value), purpose))
+        if is_condition(value):
+            self.report.abandon(errors_types.ConditionAsNumber(node.span))
+        return value
+
+    def tensor(self, node: ast.Expression, purpose: str) -> typed.Tensor:
+        value = self.value(node)
+        if not is_tensor(value):
+            self.report.abandon(errors_types.ExpectedTensor(node.span, describe(value), purpose))
+        if is_condition(value):
+            self.report.abandon(errors_types.ConditionAsNumber(node.span))
+        return value
+
+    def constant(self, node: ast.Expression, purpose: str) -> float:
+        """The number that an expression has at compile time."""
+        value = self.number(node, purpose)
+        if not scalar.is_constant(value):
+            self.report.abandon(errors_types.NotCompileTime(node.span, purpose))
+        return scalar.evaluate(value, {})
+
+    def count(self, node: ast.Expression, purpose: str) -> int:
+        """A whole number that is not negative and not above what may be unrolled."""
+        number = self.constant(node, purpose)
+        if number != int(number) or number < 0:
+            self.report.abandon(errors_types.ExpectedScalar(node.span, f"{number:g}", f"{purpose}, a whole number,"))
+        if number > MAXIMUM_LIST:
+            self.report.abandon(errors_spec.LoopTooLong(node.span, int(number), MAXIMUM_LIST))
+        return int(number)
+
+    def items(self, node: ast.Expression, purpose: str) -> tuple[Value, ...]:
+        value = self.value(node)
+        if not isinstance(value, tuple):
+            self.report.abandon(errors_types.ExpectedList(node.span, describe(value), purpose))
+        return value
+
+    def _name(self, node: ast.Name) -> Value:
+        name = node.identifier
+        binding = self.scope.find(name)
+        if binding is None:
+            return self._built_in(node)
+        binding.is_read = True
+        if binding.value is None:
+            raise Abandoned
+        if not isinstance(binding.value, typed.Variable):
+            return binding.value
+        tensor: typed.Tensor = typed.Read(binding.value)
+        if self.format is None or is_condition(tensor):
+            return tensor
+        return typed.Convert(tensor, self.format, tensor.dims)
+
+    def _built_in(self, node: ast.Name) -> Value:
+        name = node.identifier
+        if name not in BUILT_IN:
+            known = {*self.scope.names(), *BUILT_IN}
+            self.report.abandon(errors_names.UnknownName(node.span, name, closest(name, known)))
+        value = BUILT_IN[name]
+        if isinstance(value, scalar.Symbol) and value.kind == "shape" and name != "numel":
+            self._refuse_in_otherwise(name, node.span)
+        return value
+
+    def _refuse_in_otherwise(self, operation: str, span: Span) -> None:
+        if not self.is_matrix:
+            self.report.abandon(errors_types.MatrixOperationInOtherwise(span, operation))
+
+    def _unary(self, node: ast.Unary) -> Value:
+        value = self.value(node.operand)
+        if node.operator == "not":
+            self._require_conditions([(node.operand, value)])
+        else:
+            self._require_numbers(node.operator, [(node.operand, value)])
+            if isinstance(value, scalar.Number) and not value.text.startswith("-"):
+                return scalar.Number(f"-{value.text}")
+        return self._apply(node, node.operator, (value,))
+
+    def _binary(self, node: ast.Binary) -> Value:
+        operands = [(node.left, self.value(node.left)), (node.right, self.value(node.right))]
+        left, right = operands[0][1], operands[1][1]
+        if node.operator == "@":
+            return self._product(node, operands)
+        if node.operator in ("and", "or"):
+            self._require_conditions(operands)
+        else:
+            self._require_numbers(node.operator, operands)
+        return self._apply(node, node.operator, (left, right))
+
+    def _product(self, node: ast.Binary, operands: list[tuple[ast.Expression, Value]]) -> typed.Tensor:
+        self._refuse_in_otherwise("@", node.span)
+        for operand, value in operands:
+            if not is_tensor(value) or is_condition(value):
+                self.report.abandon(errors_types.NotAMatrix(operand.span, describe(value)))
+        left, right = operands[0][1], operands[1][1]
+        assert is_tensor(left) and is_tensor(right)
+        if left.dims.col != right.dims.row:
+            mismatch = errors_types.InnerDimensionMismatch(node.span, str(left.dims), str(right.dims))
+            self.report.abandon(mismatch)
+        return typed.Product(left, right, Dims(left.dims.row, right.dims.col))
+
+    def _require_numbers(self, operation: str, operands: list[tuple[ast.Expression, Value]]) -> None:
+        for operand, value in operands:
+            if not is_scalar(value) and not is_tensor(value):
+                self.report.abandon(errors_types.WrongKind(operand.span, describe(value), operation))
+            if is_condition(value):
+                self.report.abandon(errors_types.ConditionAsNumber(operand.span))
+
+    def _require_conditions(self, operands: list[tuple[ast.Expression, Value]]) -> None:
+        for operand, value in operands:
+            if not is_condition(value):
+                self.report.abandon(errors_types.ExpectedCondition(operand.span, describe(value)))
+
+    def _apply(self, node: ast.Expression, function: str, operands: tuple[Value, ...]) -> Value:
+        """A function of scalars is a scalar; with a tensor among the operands it works element by element."""
+        if all(is_scalar(operand) for operand in operands):
+            call = scalar.Call(function, tuple(operand for operand in operands if is_scalar(operand)))
+            self._require_small(node, call)
+            self._require_finite(node, call)
+            return call
+        dims = self._common_dims(node, function, operands)
+        kept = tuple(operand for operand in operands if is_tensor(operand) or is_scalar(operand))
+        return typed.Elementwise(function, kept, dims, is_mask=function in scalar.CONDITIONS)
+
+    def _common_dims(self, node: ast.Expression, function: str, operands: tuple[Value, ...]) -> Dims:
+        dims = SCALAR
+        for operand in operands:
+            if is_tensor(operand):
+                combined = broadcast(dims, operand.dims)
+                if combined is None:
+                    shown = (str(dims), str(operand.dims))
+                    self.report.abandon(errors_types.DimensionMismatch(node.span, function, *shown))
+                dims = combined
+        return dims
+
+    def _require_small(self, node: ast.Expression, call: scalar.Call) -> None:
+        """A name inside a name inside a name can double a scalar at each level; stop before that hurts."""
+        if sum(1 for _ in islice(scalar.walk(call), MAXIMUM_SCALAR + 1)) > MAXIMUM_SCALAR:
+            self.report.abandon(errors_spec.ProgramTooLarge(node.span, MAXIMUM_SCALAR))
+
+    def _require_finite(self, node: ast.Expression, call: scalar.Call) -> None:
+        if not scalar.is_constant(call):
+            return
+        try:
+            is_finite = math.isfinite(scalar.evaluate(call, {}))
+        except (ArithmeticError, ValueError):
+            is_finite = False
+        if not is_finite:
+            self.report.abandon(errors_types.UndefinedArithmetic(node.span, " ".join(node.span.text.split())))
+
+    def _index(self, node: ast.Index) -> Value:
+        items = self.items(node.value, "what is indexed")
+        index = self.count(node.index, "an index")
+        if index >= len(items):
+            self.report.abandon(errors_types.IndexOutOfRange(node.index.span, index, len(items)))
+        return items[index]
+
+    def _conditional(self, node: ast.Conditional) -> Value:
+        condition = self.value(node.condition)
+        self._require_conditions([(node.condition, condition)])
+        then, otherwise = self.value(node.then), self.value(node.otherwise)
+        if is_scalar(condition) and scalar.is_constant(condition):
+            return then if scalar.evaluate(condition, {}) else otherwise
+        are_numeric = all(is_scalar(value) or is_tensor(value) for value in (then, otherwise))
+        if not are_numeric or is_condition(then) != is_condition(otherwise):
+            self.report.abandon(errors_types.BranchesDiffer(node.span, describe(then), describe(otherwise)))
+        if not is_scalar(condition):
+            return self._apply(node, "if", (condition, then, otherwise))
+        if is_scalar(then) and is_scalar(otherwise):
+            return scalar.Call("if", (condition, then, otherwise))
+        if is_tensor(then) and is_tensor(otherwise) and then.dims == otherwise.dims:
+            return typed.Choose(condition, then, otherwise, then.dims)
+        self.report.abandon(errors_types.BranchesDiffer(node.span, describe(then), describe(otherwise)))
+
+    def _call(self, node: ast.Call) -> Value:
+        name = node.function
+        if name not in functions.USAGE:
+            found = closest(name, functions.USAGE)
+            self.report.abandon(errors_names.UnknownFunction(node.span, name, found))
+        positional = [argument.value for argument in node.arguments if argument.name is None]
+        named = {argument.name: argument.value for argument in node.arguments if argument.name is not None}
+        if name in functions.LISTS:
+            return self._list_call(node, positional, named)
+        if name in functions.REDUCTIONS and len(positional) == 1:
+            return self._reduction(node, positional[0], named)
+        expected = {"lerp": 3, **dict.fromkeys(functions.UNARY, 1)}.get(name)
+        if named or (len(positional) != expected if expected else len(positional) < 2):
+            self._misused(node)
+        values = [(argument, self.value(argument)) for argument in positional]
+        self._require_numbers(name, values)
+        operands = tuple(value for _, value in values)
+        if name == "lerp" and len({is_tensor(operand) for operand in operands[:2]}) > 1:
+            which = next(argument for argument, value in values[:2] if not is_tensor(value))
+            self.report.abandon(errors_types.ExpectedTensor(which.span, "a scalar", "both ends of `lerp`, or neither,"))
+        return self._apply(node, name, operands)
+
+    def _misused(self, node: ast.Call) -> None:
+        usage = functions.USAGE[node.function]
+        self.report.abandon(errors_types.WrongArgumentCount(node.span, node.function, usage))
+
+    def _list_call(self, node: ast.Call, positional: list[ast.Expression], named: dict[str, ast.Expression]) -> Value:
+        if named or len(positional) != (2 if node.function == "take" else 1):
+            self._misused(node)
+        if node.function == "range":
+            return tuple(scalar.Number(str(index)) for index in range(self.count(positional[0], "the length")))
+        items = self.items(positional[0], "what `take` takes from")
+        count = self.count(positional[1], "the number of items")
+        if not items and count:
+            self.report.abandon(errors_types.IndexOutOfRange(positional[0].span, 0, 0))
+        return tuple(items[min(index, len(items) - 1)] for index in range(count))
+
+    def _reduction(self, node: ast.Call, argument: ast.Expression, named: dict[str, ast.Expression]) -> Value:
+        if set(named) - {"over"}:
+            self._misused(node)
+        operand = self.tensor(argument, f"what `{node.function}` reduces")
+        function: typed.Reduction = node.function  # type: ignore[assignment]
+        if "over" not in named:
+            return typed.Reduce(function, operand, None, SCALAR)
+        self._refuse_in_otherwise("over", named["over"].span)
+        axis = self._axis(named["over"], operand.dims)
+        dims = reduced(operand.dims, axis)
+        if dims is None:
+            self.report.abandon(errors_types.BadReductionAxis(named["over"].span, axis, f"a {operand.dims} tensor"))
+        return typed.Reduce(function, operand, axis, dims)
+
+    def _axis(self, node: ast.Expression, dims: Dims) -> Axis:
+        axes: dict[str, Axis] = {"rows": "rows", "cols": "cols", "short": "short", "long": "long"}
+        name = node.identifier if isinstance(node, ast.Name) else node.span.text
+        if name not in axes:
+            self.report.abandon(errors_types.BadReductionAxis(node.span, name, f"a {dims} tensor"))
+        return axes[name]

@@ -1,0 +1,97 @@
+"""Routes: which parameters are matrices of the spec and which go to `otherwise`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from muondsl.check import typed
+from muondsl.check.expressions import Expressions
+from muondsl.check.report import Abandoned, Report
+from muondsl.check.scope import Binding, Scope
+from muondsl.check.values import Text, is_scalar
+from muondsl.diagnostics import errors_spec
+from muondsl.ir import scalar
+from muondsl.parse import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TARGETS = ("matrix", "otherwise")
+
+
+def check_routes(
+    nodes: list[ast.Route], has_otherwise: bool, constants: Scope, report: Report
+) -> tuple[typed.Route, ...]:
+    """The routes in the order `matrix`, `otherwise`; empty where the spec leaves routing to its user."""
+    first: dict[str, ast.Route] = {}
+    routes: dict[str, typed.Route] = {}
+    for node in nodes:
+        if node.target not in TARGETS:
+            report.add(errors_spec.UnknownRoute(node.span, node.target))
+            continue
+        if node.target in first:
+            report.add(errors_spec.DuplicateRoute(node.span, node.target, first[node.target].span))
+            continue
+        first[node.target] = node
+        if node.target == "otherwise" and not has_otherwise:
+            report.add(errors_spec.RouteWithoutOtherwise(node.span))
+        try:
+            routes[node.target] = typed.Route(node.target, _condition(node.predicate, constants, report))
+        except Abandoned:
+            continue
+    _require_complete(first, has_otherwise, report)
+    return tuple(routes[target] for target in TARGETS if target in routes)
+
+
+def _require_complete(first: dict[str, ast.Route], has_otherwise: bool, report: Report) -> None:
+    if not first:
+        return
+    for target in TARGETS if has_otherwise else TARGETS[:1]:
+        if target not in first:
+            report.add(errors_spec.IncompleteRoutes(next(iter(first.values())).span, target))
+    rests = [node for node in first.values() if _is_rest(node.predicate)]
+    if len(rests) > 1 or (rests and len(first) < 2):
+        report.add(errors_spec.BadPredicate(rests[-1].predicate.span))
+
+
+def _is_rest(node: ast.Expression) -> bool:
+    return isinstance(node, ast.Name) and node.identifier == "rest"
+
+
+def _condition(node: ast.Expression, constants: Scope, report: Report) -> scalar.Scalar | None:
+    if _is_rest(node):
+        return None
+    condition = _predicate(node, constants, report)
+    if not scalar.is_condition(condition):
+        report.abandon(errors_spec.BadPredicate(node.span))
+    return condition
+
+
+def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar.Scalar:
+    match node:
+        case ast.Call("named", arguments):
+            values = (argument.value for argument in arguments)
+            patterns = tuple(pattern for value in values for pattern in _patterns(value, constants, report))
+            if not patterns:
+                report.abandon(errors_spec.BadPredicate(node.span))
+            return scalar.NameMatches(patterns)
+        case ast.Unary("not", operand):
+            return scalar.Call("not", (_predicate(operand, constants, report),))
+        case ast.Binary("and" | "or" as operator, left, right):
+            parts = (_predicate(left, constants, report), _predicate(right, constants, report))
+            return scalar.Call(operator, parts)
+    scope = Scope(constants)
+    scope.bindings["ndim"] = Binding("a dimension", scalar.Symbol("ndim", "shape"), node.span)
+    value = Expressions(scope, report).value(node)
+    if not is_scalar(value) or any(symbol.kind != "shape" for symbol in scalar.symbols(value)):
+        report.abandon(errors_spec.BadPredicate(node.span))
+    return value
+
+
+def _patterns(node: ast.Expression, constants: Scope, report: Report) -> Iterator[str]:
+    """Globs given one by one or as a list, which may be a constant."""
+    value = Expressions(constants, report).value(node)
+    for item in value if isinstance(value, tuple) else (value,):
+        if not isinstance(item, Text):
+            report.abandon(errors_spec.BadPredicate(node.span))
+        yield item.value

@@ -1,0 +1,67 @@
+"""Rules as they stand, before anybody uses them: names, parameters, recursion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from muondsl.check import functions
+from muondsl.check.modules import RESERVED_NAMES, Library
+from muondsl.check.scope import AMBIENT_TENSORS, BUILT_IN
+from muondsl.diagnostics import errors_names
+from muondsl.diagnostics.diagnostic import closest
+from muondsl.parse import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from muondsl.check.report import Report
+
+EVERYWHERE = {*AMBIENT_TENSORS, *BUILT_IN, "lr", "scale", "zeros", "ones", "rows", "cols", "short", "long"}
+"""Names that every rule can read."""
+
+
+def check_rules(rules: tuple[ast.Rule, ...], library: Library, report: Report) -> None:
+    """Reports what is wrong in each rule whatever its arguments are."""
+    for rule in rules:
+        _check_parameters(rule, report)
+        declared = {parameter.name for parameter in rule.parameters} | set(_declared(rule.body))
+        reach = declared | EVERYWHERE | set(library.constants)
+        read: set[str] = set()
+        for node in ast.walk(rule.body):
+            if isinstance(node, ast.Name):
+                read.add(node.identifier)
+                if node.identifier not in reach:
+                    near = closest(node.identifier, reach)
+                    report.add(errors_names.UnknownName(node.span, node.identifier, near))
+            elif isinstance(node, ast.Precision):
+                read.add(node.dtype)
+            elif isinstance(node, ast.State) and node.dtype:
+                read.add(node.dtype)
+            elif isinstance(node, ast.Call) and node.function not in functions.USAGE and not _is_rule(node, library):
+                near = closest(node.function, functions.USAGE)
+                report.add(errors_names.UnknownFunction(node.span, node.function, near))
+        for parameter in rule.parameters:
+            if parameter.name not in read:
+                report.add(errors_names.UnusedName(parameter.span, "parameter", parameter.name))
+
+
+def _check_parameters(rule: ast.Rule, report: Report) -> None:
+    seen: dict[str, ast.Parameter] = {}
+    for parameter in rule.parameters:
+        if parameter.name in RESERVED_NAMES or parameter.name in ("lr", "scale"):
+            report.add(errors_names.ReservedName(parameter.span, parameter.name))
+        if first := seen.get(parameter.name):
+            report.add(errors_names.DuplicateName(parameter.span, parameter.name, first.span))
+        seen.setdefault(parameter.name, parameter)
+
+
+def _is_rule(call: ast.Call, library: Library) -> bool:
+    return call.function in library.rules
+
+
+def _declared(block: ast.Block) -> Iterator[str]:
+    for node in ast.walk(block):
+        if isinstance(node, ast.State):
+            yield node.name
+        elif isinstance(node, ast.Let | ast.For):
+            yield from node.names

@@ -1,0 +1,253 @@
+"""The typed program: every name resolved, every rule inlined, every dimension known; loops still loops.
+
+What `check` yields, `lower` unrolls, and the mathematics in generated docstrings is printed from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from muondsl.diagnostics.span import NOWHERE, Span
+from muondsl.ir.scalar import NameMatches, Scalar, Symbol
+from muondsl.ir.types import Axis, Dims, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Role = Literal["update", "gradient", "parameter", "state", "local"]
+Reduction = Literal["sum", "mean", "norm", "max", "min"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A tensor that has a name; `number` tells apart variables of one name."""
+
+    name: str
+    number: int
+    role: Role
+    dims: Dims
+    is_mask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    variable: Variable
+
+    @property
+    def dims(self) -> Dims:
+        return self.variable.dims
+
+    @property
+    def is_mask(self) -> bool:
+        return self.variable.is_mask
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """A function applied to each element; operands broadcast, and may be scalars. `is_mask` marks conditions."""
+
+    function: str
+    operands: tuple[Tensor | Scalar, ...]
+    dims: Dims
+    is_mask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    left: Tensor
+    right: Tensor
+    dims: Dims
+
+
+@dataclass(frozen=True, slots=True)
+class Transposed:
+    operand: Tensor
+    dims: Dims
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """`axis` is None where the whole tensor is reduced. Reduced dimensions become 1."""
+
+    function: Reduction
+    operand: Tensor
+    axis: Axis | None
+    dims: Dims
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """The operand in the number format of the `in` block around it."""
+
+    operand: Tensor
+    format: Format
+    dims: Dims
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """One of two tensors, by a condition on scalars."""
+
+    condition: Scalar
+    then: Tensor
+    otherwise: Tensor
+    dims: Dims
+
+
+Tensor = Read | Elementwise | Product | Transposed | Reduce | Convert | Choose
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Gives a variable a value."""
+
+    variable: Variable
+    value: Tensor
+    span: Span = field(compare=False, default=NOWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The body once for each of `items`, with the loop's symbols standing for the numbers of the item."""
+
+    symbols: tuple[Symbol, ...]
+    items: tuple[tuple[Scalar, ...], ...]
+    body: tuple[Statement, ...]
+    span: Span = field(compare=False, default=NOWHERE)
+
+
+Statement = Set | Loop
+
+
+Initial = Literal["gradient", "parameter"] | Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is kept of a parameter from step to step; `format` is None where it is the parameter's."""
+
+    variable: Variable
+    format: Format | None
+    initial: Initial
+    shape: str
+    span: Span = field(compare=False, default=NOWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage with its statements; `heading` is the stage as the spec writes it."""
+
+    name: str
+    heading: str
+    statements: tuple[Statement, ...]
+    span: Span = field(compare=False, default=NOWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """All that happens to one parameter in a step, before `parameter - lr * scale * update` is stored."""
+
+    stages: tuple[Stage, ...]
+    states: tuple[State, ...]
+    scale: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a hyper may lie. Ends are float64 and may be infinite."""
+
+    lower: float
+    upper: float
+    lower_closed: bool
+    upper_closed: bool
+
+    def __contains__(self, value: float) -> bool:
+        above = self.lower <= value if self.lower_closed else self.lower < value
+        below = value <= self.upper if self.upper_closed else value < self.upper
+        return above and below
+
+    def __str__(self) -> str:
+        left, right = "[" if self.lower_closed else "(", "]" if self.upper_closed else ")"
+        return f"{left}{self.lower:g}, {self.upper:g}{right}"
+
+
+EVERYWHERE = Interval(float("-inf"), float("inf"), False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hyper:
+    """A live entry of the parameter groups. `default` is one number as written, or several for a tuple."""
+
+    name: str
+    default: str | tuple[str, ...]
+    interval: Interval
+    span: Span = field(compare=False, default=NOWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which parameters take a route: a condition on `ndim`, `rows`, `cols`, `numel` and the name; None is `rest`."""
+
+    target: str
+    condition: Scalar | NameMatches | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the groups of another class's checkpoint must hold for its state to be ours."""
+
+    system: str
+    entries: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSpec:
+    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source."""
+
+    name: str
+    docstring: str
+    citations: tuple[str, ...]
+    hypers: tuple[Hyper, ...]
+    constants: tuple[tuple[str, str], ...]
+    matrix: Update
+    otherwise: Update | None
+    overrides: tuple[tuple[str, str | tuple[str, ...]], ...]
+    routes: tuple[Route, ...]
+    checkpoints: tuple[Checkpoint, ...]
+    span: Span = field(compare=False, default=NOWHERE)
+
+
+def scalars(update: Update) -> Iterator[Scalar]:
+    """Every scalar that an update computes with, once for each place."""
+    yield update.scale
+    for stage in update.stages:
+        for statement in stage.statements:
+            yield from _scalars_of_statement(statement)
+
+
+def _scalars_of_statement(statement: Statement) -> Iterator[Scalar]:
+    if isinstance(statement, Loop):
+        for inner in statement.body:
+            yield from _scalars_of_statement(inner)
+    else:
+        yield from _scalars_of_tensor(statement.value)
+
+
+def _scalars_of_tensor(tensor: Tensor) -> Iterator[Scalar]:
+    match tensor:
+        case Elementwise(_, operands):
+            for operand in operands:
+                if isinstance(operand, Scalar):
+                    yield operand
+                else:
+                    yield from _scalars_of_tensor(operand)
+        case Product(left, right):
+            yield from _scalars_of_tensor(left)
+            yield from _scalars_of_tensor(right)
+        case Choose(condition, then, otherwise):
+            yield condition
+            yield from _scalars_of_tensor(then)
+            yield from _scalars_of_tensor(otherwise)
+        case Transposed(operand) | Reduce(_, operand) | Convert(operand):
+            yield from _scalars_of_tensor(operand)

@@ -1,0 +1,225 @@
+"""The command line. Diagnostics go to standard error and make the exit status 1; nothing else is decided here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from muondsl import __version__
+from muondsl.diagnostics.diagnostic import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from muondsl.diagnostics.diagnostic import Diagnostic
+    from muondsl.pipeline import Pipeline
+
+SPEC = click.Path(path_type=Path)
+FORMATS = click.Choice(["bf16", "fp16", "fp32", "fp64"])
+
+
+class Commands(click.Group):
+    """Commands in the order in which a newcomer needs them, with errors of specs printed and not raised."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SpecError as error:
+            click.echo(str(error), err=True)
+            count = len(error.diagnostics)
+            click.echo(f"{count} error{'s' if count > 1 else ''}; `muondsl explain CODE` tells more", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, prog_name="muondsl")
+def main() -> None:
+    """Compiles optimizers of the Muon family from specs."""
+
+
+def _numerics_options(command: Callable[..., None]) -> Callable[..., None]:
+    numerics = click.option(
+        "--numerics",
+        type=click.Choice(["fast", "faithful"]),
+        default="fast",
+        show_default=True,
+        help="faithful keeps the order of operations as written; fast may reassociate.",
+    )
+    precision = click.option("--precision", type=FORMATS, help="The number format of every `in` block.")
+    return numerics(precision(command))
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC)
+@click.option("-o", "--output", type=SPEC, default=Path("generated"), show_default=True, help="The directory.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is not what its spec yields.")
+@click.option("--standalone", is_flag=True, help="Put the runtime into the file, which then needs torch alone.")
+@_numerics_options
+def compile(
+    specs: tuple[Path, ...], output: Path, check: bool, standalone: bool, numerics: Any, precision: Any
+) -> None:
+    """Compile SPECS into Python modules. Nothing is written unless all of them are right."""
+    from muondsl.emit.write import check_current, write
+    from muondsl.pipeline import Options
+
+    options = Options(numerics, precision, standalone)
+    done = []
+    errors: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            stages = _pipeline(spec, options)
+            done.append((stages.file(), stages.checked().span))
+        except SpecError as error:
+            errors += error.diagnostics
+    if errors:
+        raise SpecError(errors)
+    for file, span in done:
+        path = (check_current if check else write)(file, output, span)
+        click.echo(f"{path.as_posix()} {'is current' if check else 'written'}")
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC)
+def check(specs: tuple[Path, ...]) -> None:
+    """Report every error in SPECS, which may also be files of rules."""
+    from muondsl.check import check_file
+    from muondsl.parse import read
+
+    errors: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            check_file(read(spec), spec.parent)
+        except SpecError as error:
+            errors += error.diagnostics
+    if errors:
+        raise SpecError(errors)
+    click.echo(f"{len(specs)} file{'s' if len(specs) > 1 else ''} without errors")
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC)
+def verify(specs: tuple[Path, ...]) -> None:
+    """Compare every path of SPECS with the float64 oracle."""
+    from muondsl.agreement import verify as measure
+
+    results = [measure(spec) for spec in specs]
+    click.echo("\n\n".join(str(result) for result in results))
+    if not all(result.is_good for result in results):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Explain a diagnostic by its CODE, such as M0203."""
+    from muondsl.diagnostics.catalogue import CATALOGUE
+    from muondsl.diagnostics.diagnostic import closest, did_you_mean
+
+    diagnostic = CATALOGUE.get(code.upper())
+    if diagnostic is None:
+        remarks = " ".join(did_you_mean(closest(code.upper(), CATALOGUE)))
+        raise click.ClickException(f"there is no diagnostic {code}. {remarks}".strip())
+    click.echo(f"{diagnostic.code} {diagnostic.__name__}\n\n{diagnostic.explanation()}")
+
+
+@main.command()
+@click.argument("spec", type=SPEC)
+@click.option(
+    "--stage",
+    type=click.Choice(["tree", "program", "optimized", "plan", "file"]),
+    default="program",
+    show_default=True,
+    help="The stage of the compiler whose result to print.",
+)
+@_numerics_options
+def show(spec: Path, stage: str, numerics: Any, precision: Any) -> None:
+    """Print what a stage of the compiler makes of SPEC."""
+    click.echo(_SHOW[stage](spec, numerics, precision).rstrip("\n"))
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC)
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is not in the canonical layout.")
+def fmt(specs: tuple[Path, ...], check: bool) -> None:
+    """Bring SPECS into the canonical layout."""
+    from muondsl.parse import format_text, read
+
+    changed = [(spec, text) for spec in specs if (text := format_text(source := read(spec))) != source.text]
+    for spec, text in changed:
+        if not check:
+            from muondsl.emit.write import replace_text
+
+            replace_text(spec, text)
+        click.echo(f"{spec.as_posix()} {'would change' if check else 'changed'}")
+    if check and changed:
+        sys.exit(1)
+
+
+@main.command("list")
+def list_rules() -> None:
+    """List the rules of the standard library with what they compute."""
+    from muondsl.check.modules import standard_library
+    from muondsl.parse import ast
+
+    for file in standard_library():
+        click.echo(f"{file.span.source.name}: {' '.join((file.docstring or '').split())}")
+        for item in file.items:
+            if isinstance(item, ast.Rule):
+                parameters = ", ".join(parameter.span.text for parameter in item.parameters)
+                click.echo(f"  {item.name}({parameters})\n      {' '.join((item.docstring or '').split())}")
+
+
+def _pipeline(spec: Path, options: Any) -> Pipeline:
+    from muondsl.parse import read
+    from muondsl.pipeline import Pipeline
+
+    return Pipeline(read(spec), spec.parent, options)
+
+
+def _stages(spec: Path, numerics: Any, precision: Any) -> Pipeline:
+    from muondsl.pipeline import Options
+
+    return _pipeline(spec, Options(numerics, precision))
+
+
+def _show_tree(spec: Path, numerics: Any, precision: Any) -> str:
+    from muondsl.parse import parse, print_tree, read
+
+    return print_tree(parse(read(spec)))
+
+
+def _show_program(spec: Path, numerics: Any, precision: Any) -> str:
+    from muondsl.ir.printer import print_step
+
+    return print_step(_stages(spec, numerics, precision).program())
+
+
+def _show_optimized(spec: Path, numerics: Any, precision: Any) -> str:
+    from muondsl.ir.printer import print_step
+
+    return print_step(_stages(spec, numerics, precision).optimized())
+
+
+def _show_plan(spec: Path, numerics: Any, precision: Any) -> str:
+    from muondsl.schedule.printer import print_plan
+
+    return print_plan(_stages(spec, numerics, precision).plan())
+
+
+def _show_file(spec: Path, numerics: Any, precision: Any) -> str:
+    return _stages(spec, numerics, precision).file().text
+
+
+_SHOW = {
+    "tree": _show_tree,
+    "program": _show_program,
+    "optimized": _show_optimized,
+    "plan": _show_plan,
+    "file": _show_file,
+}

@@ -1,0 +1,1 @@
+"""Diagnostics: errors as data with a code and a place, and one renderer."""

@@ -1,0 +1,175 @@
+"""The algorithm as mathematics: what the docstring of a generated file shows, printed from the typed program.
+
+Letters are those of `docs/language.md`; what has no letter keeps its name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from muondsl.check import typed
+from muondsl.ir import scalar as sc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LETTERS = {
+    "lr": "η",
+    "momentum": "μ",
+    "weight_decay": "λ",
+    "beta1": "β₁",
+    "beta2": "β₂",
+    "betas[0]": "β₁",
+    "betas[1]": "β₂",
+    "eps": "ε",
+    "step": "t",
+    "rows": "r",
+    "cols": "c",
+    "parameter": "θ",
+    "gradient": "g",
+    "update": "u",
+    "momentum_buffer": "m",
+    "second_momentum_buffer": "v",
+    "exp_avg": "m",
+    "exp_avg_sq": "v",
+    "scale": "κ",
+}
+SUM, PRODUCT, NEGATIVE, POWER, ATOM = 1, 2, 3, 4, 5
+COMPARISON = 0
+SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠", "and": "∧", "or": "∨"}
+Operand = typed.Tensor | sc.Scalar
+
+
+def mathematics(update: typed.Update) -> list[str]:
+    """The lines of an update, from `u ← g` to the new parameter."""
+    lines = ["u ← g"]
+    for stage in update.stages:
+        lines += list(_statements(stage.statements, ""))
+        if stage.name == "scale" and isinstance(update.scale, sc.Named):
+            lines.append(f"κ ← {_text(update.scale.value)}")
+    lines.append("θ ← θ − η u" if update.scale == sc.ONE else f"θ ← θ − η {_text(update.scale, PRODUCT)} u")
+    named = dict.fromkeys(part for each in typed.scalars(update) for part in _named(each))
+    where = [f"{_letter(name)} = {_text(value)}" for name, value in named if name != "scale"]
+    return where + lines
+
+
+def statement_mathematics(stage: typed.Stage) -> Iterator[tuple[str, str]]:
+    """The place of each statement with its formula."""
+    yield from _placed(stage.statements)
+
+
+def _placed(statements: tuple[typed.Statement, ...]) -> Iterator[tuple[str, str]]:
+    for statement in statements:
+        if isinstance(statement, typed.Loop):
+            yield from _placed(statement.body)
+        else:
+            yield statement.span.place, f"{_letter(statement.variable.name)} ← {_text(statement.value)}"
+
+
+def _named(scalar: sc.Scalar) -> Iterator[tuple[str, sc.Scalar]]:
+    for part in reversed(list(sc.walk(scalar))):
+        if isinstance(part, sc.Named):
+            yield part.name, part.value
+
+
+def _statements(statements: tuple[typed.Statement, ...], indent: str) -> Iterator[str]:
+    for statement in statements:
+        if isinstance(statement, typed.Loop):
+            names = ", ".join(symbol.name.partition(".")[0] for symbol in statement.symbols)
+            yield f"{indent}{len(statement.items)} times, with the next ({names}):"
+            yield from _statements(statement.body, indent + "    ")
+        else:
+            left, right = _letter(statement.variable.name), _text(statement.value)
+            if left != right:
+                yield f"{indent}{left} ← {right}"
+
+
+def _letter(name: str) -> str:
+    return LETTERS.get(name, name)
+
+
+def _text(node: Operand, around: int = COMPARISON) -> str:
+    text, own = _print(node)
+    return text if own >= around else f"({text})"
+
+
+def _print(node: Operand) -> tuple[str, int]:
+    match node:
+        case sc.Number(text):
+            return text.replace("-", "−", 1) if text.startswith("-") else text, ATOM if text[0] != "-" else NEGATIVE
+        case sc.Flag(value):
+            return str(value).lower(), ATOM
+        case sc.Symbol():
+            name = str(node)
+            return _letter(name.partition(".")[0] if node.kind == "loop" else name), ATOM
+        case sc.Named(name, _):
+            return _letter(name), ATOM
+        case sc.NameMatches():
+            return str(node), ATOM
+        case typed.Read(variable):
+            return _letter(variable.name), ATOM
+        case typed.Convert(operand, _):
+            return _print(operand)
+        case typed.Transposed(operand):
+            return f"{_text(operand, ATOM)}ᵀ", ATOM
+        case typed.Product(left, right):
+            return f"{_text(left, PRODUCT)} {_text(right, POWER)}", PRODUCT
+        case typed.Reduce():
+            return _reduction(node)
+        case typed.Choose(condition, then, otherwise):
+            return f"{_text(then, SUM)} if {_text(condition)} else {_text(otherwise, SUM)}", COMPARISON - 1
+        case sc.Call(function, arguments):
+            return _function(function, arguments)
+        case typed.Elementwise(function, operands):
+            return _function(function, operands, is_elementwise=_count_tensors(operands) > 1)
+        case _:
+            assert_never(node)
+
+
+def _count_tensors(operands: tuple[Operand, ...]) -> int:
+    """Tensors that are more than one number: between these a product is one of elements."""
+    return sum(isinstance(operand, typed.Tensor) and str(operand.dims) != "[1, 1]" for operand in operands)
+
+
+def _reduction(node: typed.Reduce) -> tuple[str, int]:
+    if node.function == "norm" and node.axis is None:
+        return f"‖{_text(node.operand)}‖", ATOM
+    over = f" over {node.axis}" if node.axis else ""
+    return f"{node.function}({_text(node.operand)}{over})", ATOM
+
+
+def _function(function: str, operands: tuple[Operand, ...], *, is_elementwise: bool = False) -> tuple[str, int]:
+    if function == "if":
+        return f"{_text(operands[1], SUM)} if {_text(operands[0])} else {_text(operands[2], SUM)}", COMPARISON - 1
+    if function == "lerp":
+        return _lerp(*operands)
+    if function == "-" and len(operands) == 1:
+        return f"−{_text(operands[0], NEGATIVE)}", NEGATIVE
+    if function in ("+", "-"):
+        sign = "+" if function == "+" else "−"
+        return f"{_text(operands[0], SUM)} {sign} {_text(operands[1], PRODUCT)}", SUM
+    if function == "*":
+        times = " ⊙ " if is_elementwise else " "
+        return f"{_text(operands[0], PRODUCT)}{times}{_text(operands[1], NEGATIVE)}", PRODUCT
+    if function == "/":
+        return f"{_text(operands[0], PRODUCT)} / {_text(operands[1], POWER)}", PRODUCT
+    if function == "**":
+        return f"{_text(operands[0], ATOM)}^{_text(operands[1], ATOM)}", POWER
+    if function == "sqrt":
+        return f"√{_text(operands[0], ATOM)}", ATOM
+    if function == "not":
+        return f"¬{_text(operands[0], ATOM)}", NEGATIVE
+    if function in SIGNS:
+        return f"{_text(operands[0], SUM)} {SIGNS[function]} {_text(operands[1], SUM)}", COMPARISON
+    if function == "full":
+        return _print(operands[0])
+    return f"{function}({', '.join(_text(operand) for operand in operands)})", ATOM
+
+
+def _lerp(start: Operand, end: Operand, weight: Operand) -> tuple[str, int]:
+    """(1 − w)·start + w·end, with 1 − (1 − β) written as β."""
+    match weight:
+        case sc.Call("-", (sc.Number("1"), rest)):
+            return f"{_text(rest, PRODUCT)} {_text(start, PRODUCT)} + ({_text(weight)}) {_text(end, PRODUCT)}", SUM
+    kept = f"(1 − {_text(weight, PRODUCT)})"
+    return f"{kept} {_text(start, PRODUCT)} + {_text(weight, PRODUCT)} {_text(end, PRODUCT)}", SUM

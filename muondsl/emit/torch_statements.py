@@ -1,0 +1,217 @@
+"""The kernels of a plan as torch statements, one for each value that has a buffer. Decides nothing: the plan has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from muondsl.emit.python_scalar import ATOM, to_python
+from muondsl.ir import program as ir
+from muondsl.ir.scalar import ONE, Named, Scalar, walk
+from muondsl.ir.types import DType, promote
+from muondsl.schedule.plan import Assignment, Inline, InPlace, UpdatePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUM, PRODUCT, NEGATIVE, POWER = 5, 6, 7, 8
+FORMATS = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp32": "torch.float32", "fp64": "torch.float64"}
+INFIX = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4}
+METHODS = ("sqrt", "abs", "exp", "log", "tanh", "floor", "sign")
+IN_PLACE = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One line. `rolled` is the same with a loop's variables in the place of its numbers."""
+
+    text: str
+    rolled: str
+    origin: ir.Origin
+    kernel: int
+    numbers: tuple[tuple[str, str], ...]
+
+
+def statements(update: UpdatePlan) -> Iterator[Statement]:
+    """The statements of a step in the order of the plan."""
+    printer = _Printer(update)
+    for number, kernel in enumerate(update.kernels, 1):
+        for assignment in kernel.assignments:
+            if isinstance(assignment.placement, Inline):
+                continue
+            texts = [printer.statement(assignment, unroll=unroll) for unroll in (True, False)]
+            if texts[0]:
+                origin = assignment.definition.origin
+                yield Statement(texts[0], texts[1], origin, number, printer.numbers(assignment.definition))
+
+
+class _Printer:
+    def __init__(self, update: UpdatePlan) -> None:
+        self.is_matrix = update.program.route == "matrix"
+        self.table = update.program.table()
+        self.assignments = {
+            assignment.definition.value: assignment for kernel in update.kernels for assignment in kernel.assignments
+        }
+        self.unroll = True
+
+    def numbers(self, definition: ir.Definition) -> tuple[tuple[str, str], ...]:
+        """The loop's variables that the statement reads, with their values in this iteration."""
+        found: dict[str, str] = {}
+        for part in self._scalars(definition):
+            for inner in walk(part):
+                if isinstance(inner, Named) and inner.is_coefficient:
+                    found[inner.name] = to_python(inner.value)
+        return tuple(found.items())
+
+    def _scalars(self, definition: ir.Definition) -> Iterator[Scalar]:
+        yield from ir.scalars(definition.operation)
+        for value in ir.operands(definition.operation):
+            inner = self.assignments.get(value)
+            if inner and isinstance(inner.placement, Inline):
+                yield from self._scalars(inner.definition)
+
+    def statement(self, assignment: Assignment, *, unroll: bool) -> str:
+        self.unroll = unroll
+        definition = assignment.definition
+        if isinstance(assignment.placement, InPlace):
+            over = assignment.placement.of
+            text = self._in_place(definition, over, self._part(over))
+            return text if self._part(over) == assignment.name else f"{assignment.name} = {text}"
+        text = self._expression(definition, 0)
+        return "" if text == assignment.name else f"{assignment.name} = {text}"
+
+    def _in_place(self, definition: ir.Definition, over: ir.Value, name: str) -> str:
+        operation = definition.operation
+        assert isinstance(operation, ir.Map)
+        if operation.function in METHODS:
+            return f"{name}.{operation.function}_()"
+        others = list(operation.operands)
+        others.remove(over)
+        if operation.function == "lerp":
+            return f"{name}.lerp_({self._part(others[0])}, {self._part(others[1])})"
+        if operation.function == "add_scaled":
+            return f"{name}.add_({self._part(others[0])}, alpha={self._part(others[1])})"
+        return f"{name}.{IN_PLACE[operation.function]}({self._part(others[0])})"
+
+    def _part(self, part: ir.Value | Scalar, around: int = 0) -> str:
+        if not isinstance(part, str):
+            return to_python(part, around=around, unroll=self.unroll)
+        assignment = self.assignments.get(part)
+        if assignment is None:
+            operation = self.table[part].operation
+            assert isinstance(operation, ir.Input)
+            return operation.name
+        if isinstance(assignment.placement, Inline):
+            return self._expression(assignment.definition, around)
+        return assignment.name
+
+    def _expression(self, definition: ir.Definition, around: int) -> str:
+        text, own = self._print(definition)
+        return text if own >= around else f"({text})"
+
+    def _print(self, definition: ir.Definition) -> tuple[str, int]:
+        operation = definition.operation
+        match operation:
+            case ir.Map():
+                return self._rounded(operation, definition)
+            case ir.Reduce():
+                return self._reduce(operation), ATOM
+            case ir.MatMul(left, right):
+                return f"{self._part(left, PRODUCT)} @ {self._part(right, PRODUCT + 1)}", PRODUCT
+            case ir.Gemm():
+                return self._gemm(operation), ATOM
+            case ir.Transpose(operand):
+                return f"{self._part(operand, ATOM)}.mT", ATOM
+            case ir.Orient(operand):
+                name = self._part(operand, ATOM)
+                return f"{name}.mT if rows > cols else {name}", 0
+            case ir.Convert(operand):
+                return f"{self._part(operand, ATOM)}.to({python_dtype(definition.type.dtype)})", ATOM
+            case ir.Choose(condition, then, otherwise):
+                choice = to_python(condition, around=1, unroll=self.unroll)
+                return f"{self._part(then, 1)} if {choice} else {self._part(otherwise)}", 0
+            case ir.Input(_, name):
+                return name, ATOM
+            case _:
+                assert_never(operation)
+
+    def _rounded(self, operation: ir.Map, definition: ir.Definition) -> tuple[str, int]:
+        """The function, rounded where torch would not round to the definition's format by itself."""
+        natural = DType(is_mask=True)
+        for value in ir.operands(operation):
+            natural = promote(natural, self.table[value].type.dtype)
+        text, own = self._map(operation)
+        wanted = definition.type.dtype
+        if wanted.is_mask or natural == wanted or natural.is_mask:
+            return text, own
+        inner = text if own >= ATOM else f"({text})"
+        return f"{inner}.to({python_dtype(wanted)})", ATOM
+
+    def _map(self, operation: ir.Map) -> tuple[str, int]:
+        function, parts = operation.function, operation.operands
+        if function == "-" and len(parts) == 1:
+            return f"-{self._part(parts[0], NEGATIVE)}", NEGATIVE
+        if function in INFIX:
+            own = INFIX[function]
+            return f"{self._part(parts[0], own)} {function} {self._part(parts[1], own + 1)}", own
+        if function == "**":
+            return f"{self._part(parts[0], ATOM)} ** {self._part(parts[1], NEGATIVE)}", POWER
+        if function in METHODS:
+            return f"{self._part(parts[0], ATOM)}.{function}()", ATOM
+        if function in ("min", "max"):
+            return self._extremum(function, parts), ATOM
+        arguments = [self._part(part) for part in parts]
+        calls = {
+            "lerp": "torch.lerp({}, {}, {})",
+            "add_scaled": "torch.add({}, {}, alpha={})",
+            "if": "torch.where({}, {}, {})",
+            "and": "torch.logical_and({}, {})",
+            "or": "torch.logical_or({}, {})",
+            "not": "torch.logical_not({})",
+        }
+        if function == "full":
+            return f"torch.full_like({arguments[1]}, {arguments[0]})", ATOM
+        return calls[function].format(*arguments), ATOM
+
+    def _extremum(self, function: str, parts: tuple[ir.Value | Scalar, ...]) -> str:
+        """`torch.maximum` of tensors; a scalar is a bound."""
+        tensors = [part for part in parts if isinstance(part, str)]
+        bounds = [part for part in parts if not isinstance(part, str)]
+        text = self._part(tensors[0], ATOM)
+        for tensor in tensors[1:]:
+            text = f"torch.{function}imum({text}, {self._part(tensor)})"
+        for bound in bounds:
+            keyword = "min" if function == "max" else "max"
+            text = f"{text}.clamp({keyword}={self._part(bound)})"
+        return text
+
+    def _reduce(self, operation: ir.Reduce) -> str:
+        function = {"max": "amax", "min": "amin"}.get(operation.function, operation.function)
+        operand = self._part(operation.operand, ATOM)
+        if operation.axis is None:
+            over = "dim=(-2, -1), keepdim=True" if self.is_matrix else ""
+        else:
+            dims = {"rows": "-2", "cols": "-1", "short": "short_dim", "long": "long_dim"}
+            over = f"dim={dims[operation.axis]}, keepdim=True"
+        if function == "norm":
+            arguments = f"{self._part(operation.operand)}, {over}".removesuffix(", ")
+            return f"torch.linalg.vector_norm({arguments})"
+        return f"{operand}.{function}({over})"
+
+    def _gemm(self, operation: ir.Gemm) -> str:
+        """`torch.addmm`, with the factors that are not one."""
+        factors = [
+            f"{name}={self._part(factor)}"
+            for name, factor in (("beta", operation.beta), ("alpha", operation.alpha))
+            if factor != ONE
+        ]
+        arguments = [self._part(operation.addend), self._part(operation.left), self._part(operation.right), *factors]
+        return f"torch.addmm({', '.join(arguments)})"
+
+
+def python_dtype(dtype: DType) -> str:
+    """The torch dtype that a format of the plan has where the parameter's is known."""
+    if dtype.fixed is None:
+        return "parameter.dtype"
+    fixed = FORMATS[dtype.fixed]
+    return f"torch.promote_types(parameter.dtype, {fixed})" if dtype.follows_parameter else fixed

@@ -1,0 +1,102 @@
+"""Specs as Python: the text of a generated module, and the optimizer class itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from hashlib import sha256
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING
+
+from muondsl.diagnostics.span import Source
+from muondsl.emit.write import write
+from muondsl.parse import read
+from muondsl.pipeline import Options, Pipeline
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from muondsl.emit import GeneratedFile
+    from muondsl.ir.types import Format
+    from muondsl.optimize import Numerics
+    from muondsl.runtime import SpecOptimizer
+
+
+def pipeline(spec: str | Path, options: Options) -> Pipeline:
+    """The stages of a spec given as a path, or as text: a string with a line end in it is text."""
+    if isinstance(spec, str) and "\n" in spec:
+        return Pipeline(Source("<text>", spec), Path(), options)
+    path = Path(spec)
+    return Pipeline(read(path), path.parent, options)
+
+
+def compile(
+    spec: str | Path, *, numerics: Numerics = "fast", precision: Format | None = None, standalone: bool = False
+) -> str:
+    """The text of the module that a spec yields.
+
+    Args:
+        spec: a path, or the text of a spec.
+        numerics: `faithful` keeps the order of operations as the spec writes it, `fast` may reassociate.
+        precision: a number format for every `in` block: `bf16`, `fp16`, `fp32` or `fp64`.
+        standalone: whether the module is to run where muondsl is not installed.
+
+    Raises SpecError, which holds every error of the spec with its place.
+    """
+    return generate(spec, Options(numerics, precision, standalone)).text
+
+
+def generate(spec: str | Path, options: Options) -> GeneratedFile:
+    return pipeline(spec, options).file()
+
+
+def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | None = None) -> type[SpecOptimizer]:
+    """The optimizer class of a spec, compiled into a cache that is keyed by what is generated.
+
+    Arguments and errors are those of `compile`. The same spec and options yield the same class object, and instances
+    can be pickled to processes that can read the cache: `MUONDSL_CACHE` names its directory.
+    """
+    stages = pipeline(spec, Options(numerics, precision))
+    checked = stages.checked()
+    file = stages.file()
+    key = sha256(file.text.encode()).hexdigest()[:16]
+    folder = _cache() / key
+    path = folder / file.name
+    if not path.is_file() or path.read_text("utf-8") != file.text:
+        path.unlink(missing_ok=True)
+        write(file, folder, checked.span)
+    module = _import(f"muondsl_generated_{key}", path)
+    found: type[SpecOptimizer] = getattr(module, checked.name)
+    return found
+
+
+def _cache() -> Path:
+    """A directory of the user's own: generated code is run from it."""
+    chosen = os.environ.get("MUONDSL_CACHE")
+    if chosen:
+        return Path(chosen)
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(home) / "muondsl"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(gettempdir()) / f"muondsl-{os.getuid()}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _import(name: str, path: Path) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,53 @@
+"""The passes in the order in which they run, each with the reason for its place. Every pass leaves a valid program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from muondsl.ir import program as ir
+from muondsl.ir.verify import verify
+from muondsl.optimize.choose_short_side import choose_short_side
+from muondsl.optimize.fuse_product_epilogue import fuse_product_epilogue
+from muondsl.optimize.fuse_scaled_addition import fuse_scaled_addition
+from muondsl.optimize.remove_unused import remove_unused
+from muondsl.optimize.share_common_subexpressions import share_common_subexpressions
+from muondsl.optimize.simplify_host_scalars import simplify_host_scalars
+
+Numerics = Literal["faithful", "fast"]
+Pass = Callable[[ir.Program], ir.Program]
+
+FAITHFUL: tuple[Pass, ...] = (
+    # First, so that everything behind it sees one value where the spec writes one thing twice (`x @ x'`).
+    share_common_subexpressions,
+    # Before products are fused: it recognises an iteration by its plain products, and the fused ones inherit the side.
+    choose_short_side,
+    # Turning sides round can make transposes meet again.
+    share_common_subexpressions,
+    # A product with its sum is one rounding; this is what `faithful` means by the order of operations.
+    fuse_product_epilogue,
+    # Last: sharing and fusing leave definitions that nobody reads.
+    remove_unused,
+)
+
+FAST: tuple[Pass, ...] = (
+    # First: simpler scalars compare equal more often.
+    simplify_host_scalars,
+    *FAITHFUL[:-1],
+    # Behind the products, which have the better claim to a sum.
+    fuse_scaled_addition,
+    remove_unused,
+)
+
+
+def optimize(step: ir.Step, numerics: Numerics) -> ir.Step:
+    """The step with every pass of `numerics` applied to each of its programs."""
+    passes = FAITHFUL if numerics == "faithful" else FAST
+    matrix, *rest = (run(program, passes) for program in step.programs())
+    return ir.Step(matrix, rest[0] if rest else None)
+
+
+def run(program: ir.Program, passes: tuple[Pass, ...]) -> ir.Program:
+    for each in passes:
+        program = verify(each(program), each.__name__)
+    return program

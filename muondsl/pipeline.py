@@ -1,0 +1,73 @@
+"""The table of contents of the compiler: every stage, what it takes and what it yields.
+
+text ─parse→ tree ─check→ typed program ─lower→ tensor program ─optimize→ tensor program ─schedule→ plan ─emit→ file
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from muondsl import __version__
+from muondsl.check import CheckedSpec, check
+from muondsl.emit import GeneratedFile, Header, emit
+from muondsl.lower import fingerprint, lower
+from muondsl.optimize import optimize
+from muondsl.parse import parse
+from muondsl.schedule import Plan, schedule
+
+if TYPE_CHECKING:
+    from muondsl.diagnostics.span import Source
+    from muondsl.ir.program import Step
+    from muondsl.ir.types import Format
+    from muondsl.optimize import Numerics
+    from muondsl.parse import ast
+
+StageName = Literal["tree", "checked", "program", "optimized", "plan", "file"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose beside the spec.
+
+    `numerics`: `faithful` keeps the order of operations as written, `fast` may reassociate. `precision` stands in for
+    the number format of every `in` block. `standalone` files import nothing of muondsl.
+    """
+
+    numerics: Numerics = "fast"
+    precision: Format | None = None
+    standalone: bool = False
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The stages of one spec, each computed from the one before. Raises SpecError where the spec has errors."""
+
+    source: Source
+    directory: Path = Path()
+    options: Options = Options()
+
+    def tree(self) -> ast.File:
+        return parse(self.source)
+
+    def checked(self) -> CheckedSpec:
+        return check(self.source, self.directory)
+
+    def program(self) -> Step:
+        return lower(self.checked(), self.options.precision)
+
+    def optimized(self) -> Step:
+        return optimize(self.program(), self.options.numerics)
+
+    def plan(self) -> Plan:
+        return schedule(self.optimized())
+
+    def file(self) -> GeneratedFile:
+        spec = self.checked()
+        return emit(spec, self.plan(), self.header(spec), standalone=self.options.standalone)
+
+    def header(self, spec: CheckedSpec) -> Header:
+        name = self.source.stable_name or self.source.name
+        options = self.options
+        return Header(__version__, name, fingerprint(spec), options.numerics, options.precision or "as written")

@@ -1,0 +1,273 @@
+"""The base of generated optimizers: parameter groups, routing, state, checkpoints, and the loop of a step.
+
+What a step computes is in the generated class; nothing here knows any algorithm.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from typing import Any, ClassVar, overload
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import Optimizer
+
+from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, Parameter, Route, State
+
+ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+MATRIX, OTHERWISE = "matrix", "otherwise"
+
+
+class SpecOptimizer(Optimizer):
+    """A torch optimizer whose step is compiled from a spec.
+
+    Every parameter group has a `route`: `matrix`, whose parameters are 2-D and take the stages of the spec, or
+    `otherwise`. A group may state its own; a group that does not is divided by the routes of the spec, parameter by
+    parameter. All hypers are live: a step uses what the group holds when it begins.
+    """
+
+    fingerprint: ClassVar[str]
+    hypers: ClassVar[tuple[Hyper, ...]]
+    states: ClassVar[Mapping[str, tuple[State, ...]]]
+    routes: ClassVar[Mapping[str, Route]] = {}
+    checkpoints: ClassVar[tuple[Checkpoint, ...]] = ()
+    counts_steps: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        params: ParamsT,
+        defaults: dict[str, Any],
+        otherwise_defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`otherwise_defaults` are the defaults of hypers in groups of that route.
+
+        Raises ValueError for a hyper outside its range, for a parameter that no route or more than one route
+        claims, and for a `matrix` parameter that is not 2-D; TypeError for parameters that are sharded; RuntimeError
+        for complex ones.
+        """
+        self._otherwise_defaults = dict(otherwise_defaults or {})
+        for hyper in self.hypers:
+            hyper.check(defaults[hyper.name])
+            if hyper.name in self._otherwise_defaults:
+                hyper.check(self._otherwise_defaults[hyper.name])
+        super().__init__(params, defaults)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_otherwise_defaults": self._otherwise_defaults}
+
+    @abstractmethod
+    def update_parameter(
+        self,
+        route: str,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        hypers: Mapping[str, Any],
+        step: int,
+    ) -> None:
+        """Changes the parameter and its states in place; `step` counts from one."""
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Performs a single optimization step. Parameters without a gradient, and empty ones, are left alone.
+
+        Args:
+            closure (Callable, optional): evaluates the model again and returns the loss.
+
+        Raises RuntimeError for a sparse gradient, before anything is changed.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and parameter.grad.layout != torch.strided:
+                    raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+        for group in self.param_groups:
+            hypers = {hyper.name: hyper.number(group[hyper.name]) for hyper in self.hypers}
+            for parameter in group["params"]:
+                if parameter.grad is not None and parameter.numel():
+                    self._step_parameter(group["route"], parameter, parameter.grad, hypers)
+        return loss
+
+    def _step_parameter(
+        self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
+    ) -> None:
+        state = self.state[parameter]
+        if not state:
+            self._init_state(state, route, parameter, gradient)
+        step = 1
+        if route in self.counts_steps:
+            state["step"] += 1
+            step = int(state["step"].item())
+        self.update_parameter(route, parameter, gradient, state, hypers, step)
+
+    def _init_state(self, state: dict[str, Tensor], route: str, parameter: Tensor, gradient: Tensor) -> None:
+        if route in self.counts_steps:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+        for each in self.states[route]:
+            state[each.name] = each.create(parameter, gradient)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group; without a `route` of its own it becomes one group for each route its parameters take."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        given = param_group["params"]
+        if isinstance(given, set) or (not isinstance(given, Tensor) and not isinstance(given, Iterable)):
+            super().add_param_group(param_group)
+            return
+        members = [given] if isinstance(given, Tensor) else list(given)
+        options = {key: value for key, value in param_group.items() if key != "params"}
+        for route, chosen in self._divided(members, options).items():
+            group = {**options, "params": chosen, "route": route}
+            if route == OTHERWISE:
+                group = {**self._otherwise_defaults, **group}
+            self._check_group(group)
+            super().add_param_group(group)
+
+    def _divided(self, members: list[Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """The members of a group by their route."""
+        known = tuple(self.states)
+        if "route" in options:
+            if options["route"] not in known:
+                raise ValueError(f"route should be one of {known} but is: {options['route']!r}")
+            return {options["route"]: members}
+        if known == (MATRIX,):
+            return {MATRIX: members}
+        if not self.routes:
+            raise ValueError(
+                f"{type(self).__name__} has no routes of its own: give each parameter group "
+                "a 'route' of 'matrix' or 'otherwise'"
+            )
+        return self._routed(members)
+
+    def _routed(self, members: list[Any]) -> dict[str, list[Any]]:
+        divided: dict[str, list[Any]] = {route: [] for route in self.routes}
+        refused: list[str] = []
+        for member in members:
+            name, tensor = member if isinstance(member, tuple) else (None, member)
+            if not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {torch.typename(tensor)}"
+                )
+            parameter = Parameter(name, tuple(tensor.shape))
+            claims = [route for route, claims_it in self.routes.items() if claims_it(parameter)]
+            if len(claims) == 1:
+                divided[claims[0]].append(member)
+            else:
+                taken = "no route" if not claims else " and ".join(claims)
+                refused.append(f"{name or 'unnamed'} of size {tuple(tensor.shape)} (claimed by {taken})")
+        if refused:
+            raise ValueError(f"{type(self).__name__} cannot route these parameters: {'; '.join(refused)}")
+        return {route: chosen for route, chosen in divided.items() if chosen} or {MATRIX: []}
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        for hyper in self.hypers:
+            if hyper.name in group:
+                hyper.check(group[hyper.name])
+        for member in group["params"]:
+            parameter = member[1] if isinstance(member, tuple) else member
+            if isinstance(parameter, Tensor):
+                self._check_parameter(group["route"], parameter)
+
+    def _check_parameter(self, route: str, parameter: Tensor) -> None:
+        name = type(self).__name__
+        if torch.is_complex(parameter):
+            raise RuntimeError(f"{name} does not support complex parameters")
+        if hasattr(parameter, "placements") or hasattr(parameter, "_is_flat_param"):
+            raise TypeError(f"{name} does not support sharded or flattened parameters: {type(parameter).__name__}")
+        if route == MATRIX and parameter.ndim != 2:
+            raise ValueError(
+                f"{name} only supports 2D parameters whereas we found a parameter with size: {parameter.size()}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, with the fingerprint of the spec in each group, and what the compatible class keeps there."""
+        saved = super().state_dict()
+        extra = dict(self.checkpoints[0].entries) if self.checkpoints else {}
+        for group in saved["param_groups"]:
+            group.update(extra, fingerprint=self.fingerprint)
+        return saved
+
+    def load_state_dict(self, state_dict: dict[str, Any], *, any_fingerprint: bool = False) -> None:
+        """Loads what `state_dict` returned, here or in a class that the spec names as compatible.
+
+        Raises ValueError, before anything is changed, for a checkpoint of another spec (unless `any_fingerprint`), of
+        a class whose groups say that it computes something else, of other routes, or with other states.
+        """
+        for saved in state_dict["param_groups"]:
+            self._check_identity(saved, any_fingerprint=any_fingerprint)
+        accepted = copy(state_dict)
+        accepted["param_groups"] = [
+            self._own_entries(saved, own)
+            for saved, own in zip(state_dict["param_groups"], self.param_groups, strict=False)
+        ] + list(state_dict["param_groups"][len(self.param_groups) :])
+        self._check_states(accepted)
+        super().load_state_dict(accepted)
+        self._restore_formats(accepted)
+
+    def _check_identity(self, saved: Mapping[str, Any], *, any_fingerprint: bool) -> None:
+        name = type(self).__name__
+        found = saved.get("fingerprint")
+        if any_fingerprint or found == self.fingerprint:
+            return
+        if found is not None:
+            raise ValueError(
+                f"the checkpoint was written by another spec: its fingerprint is {found}, that of {name} "
+                f"is {self.fingerprint}; pass any_fingerprint=True to load it all the same"
+            )
+        if not any(checkpoint.agrees(saved) for checkpoint in self.checkpoints):
+            known = ", ".join(sorted({checkpoint.system for checkpoint in self.checkpoints})) or "no other class"
+            raise ValueError(
+                f"the checkpoint has no fingerprint, and its groups are not those of a class that computes what "
+                f"{name} does ({known}); pass any_fingerprint=True to load it all the same"
+            )
+
+    def _own_entries(self, saved: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """A saved group with what is missing in it taken from ours, and without what only identifies it."""
+        if saved.get("route", own["route"]) != own["route"]:
+            raise ValueError(f"a group of the checkpoint has route {saved['route']!r}, ours has {own['route']!r}")
+        foreign = {"fingerprint", *(key for each in self.checkpoints for key in each.entries)}
+        kept = {key: value for key, value in saved.items() if key not in foreign}
+        missing = {key: own[key] for key in ("route", *self.defaults) if key not in kept}
+        for hyper in self.hypers:
+            hyper.check({**missing, **kept}[hyper.name])
+        return {**kept, **missing}
+
+    def _check_states(self, saved: Mapping[str, Any]) -> None:
+        for index, parameter, route in self._numbered(saved):
+            state = saved["state"].get(index)
+            if not state:
+                continue
+            expected = {each.name: each.sizes(parameter) for each in self.states[route]}
+            if route in self.counts_steps:
+                expected["step"] = ()
+            found = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
+            if found != expected:
+                raise ValueError(f"parameter {index} should have states {expected} but the checkpoint has: {found}")
+
+    def _restore_formats(self, saved: Mapping[str, Any]) -> None:
+        """torch loads floating-point state in the parameter's format; states with a format of their own keep it."""
+        for index, parameter, route in self._numbered(saved):
+            for each in self.states[route]:
+                if each.dtype is not None and index in saved["state"]:
+                    value = saved["state"][index][each.name]
+                    self.state[parameter][each.name] = value.to(parameter.device, each.dtype, copy=True)
+
+    def _numbered(self, saved: Mapping[str, Any]) -> list[tuple[Any, Tensor, str]]:
+        """The numbers under which a checkpoint knows our parameters."""
+        return [
+            (index, parameter, own["route"])
+            for group, own in zip(saved["param_groups"], self.param_groups, strict=False)
+            for index, parameter in zip(group["params"], own["params"], strict=False)
+        ]
