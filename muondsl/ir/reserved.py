@@ -15,9 +15,12 @@ ARGUMENTS = frozenset({"params", "param_names", "closure", "route", "fingerprint
 """Names of the class's own arguments, and of what param_groups hold beside hypers."""
 
 MODULE = frozenset(
-    "Any Callable Checkpoint ClassVar Hyper HyperValue Iterable Mapping Optimizer Parameter ParamsT Route SpecOptimizer "
-    "State Tensor abstractmethod annotations copy dataclass fnmatchcase math overload torch update_matrix "
-    "update_otherwise MATRIX OTHERWISE".split()  # noqa: SIM905
+    {
+        *("Any", "Callable", "ClassVar", "Iterable", "Mapping", "Optimizer", "Tensor", "annotations", "math", "torch"),
+        *("Checkpoint", "Hyper", "HyperValue", "Parameter", "ParamsT", "Route", "SpecOptimizer", "State"),
+        *("abstractmethod", "copy", "dataclass", "fnmatchcase", "overload", "update_matrix", "update_otherwise"),
+        *("MATRIX", "OTHERWISE"),
+    }
 )
 """Names of the module, which also a standalone file has."""
 

@@ -78,7 +78,7 @@ class Call:
         operands = [str(argument) for argument in self.arguments]
         if self.function == "if":
             return f"(if {operands[0]} then {operands[1]} else {operands[2]})"
-        if not self.function.isalpha() and len(operands) == 2 or self.function in ("and", "or"):
+        if len(operands) == 2 and (not self.function.isalpha() or self.function in ("and", "or")):
             return f"({operands[0]} {self.function} {operands[1]})"
         if len(operands) == 1 and self.function in ("-", "not"):
             return f"({self.function} {operands[0]})"

@@ -78,7 +78,7 @@ class _Translation:
                 return self.leaves.setdefault(scalar, sympy.Symbol(name, positive=_is_positive(scalar), real=True))
 
     def from_sympy(self, expression: Any) -> sc.Scalar | None:
-        """The scalar, with terms and factors in the order of their first appearance; None for what is not arithmetic."""
+        """The scalar, with terms and factors in the order of first appearance; None for what is not arithmetic."""
         if expression.is_Integer:
             number = sc.Number(str(abs(int(expression))))
             return sc.Call("-", (number,)) if expression < 0 else number

@@ -178,7 +178,7 @@ class _Assigning:
 
     def _is_free(self, base: ir.Value, place: int) -> bool:
         """Whether a buffer belongs to the step alone and nothing that shares it is read behind `place`."""
-        if isinstance(self.table[base].operation, ir.Input) or isinstance(self.table[base].operation, ir.Choose):
+        if isinstance(self.table[base].operation, ir.Input | ir.Choose):
             return False
         sharing = [value for value, owner in self.base.items() if owner == base]
         return all(self.last_read.get(value, -1) <= place for value in (base, *sharing))

@@ -1,4 +1,4 @@
-"""Python names of values and of host scalars: the spec's own, told apart by a number only where two are needed at once."""
+"""Python names of values and of host scalars: the spec's own, with a number only where two are needed at once."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ def choose_names(
         placement = buffers.placements[definition.value]
         if isinstance(placement, Inline):
             continue
-        if isinstance(placement, InPlace) and names[placement.of] in fixed:
+        wish = _wish(definition, sequence)
+        if isinstance(placement, InPlace) and (names[placement.of] in fixed or names[placement.of] == wish):
             name = names[placement.of]
         else:
-            name = _free_name(_wish(definition, sequence), place, fixed, holder, alive_until)
+            name = _free_name(wish, place, fixed, holder, alive_until)
         names[definition.value] = name
         holder[name] = definition.value
     return names
@@ -76,7 +77,7 @@ def _free_name(
 
 
 def _wish(definition: ir.Definition, sequence: list[ir.Definition]) -> str:
-    """The spec's name, or that of the first named value made from this one, of the same size, or what the operation is."""
+    """The spec's name, or that of the first named value of the same size made from this one, or the operation's."""
     if definition.name is not None:
         return definition.name
     made_of = {definition.value}
