@@ -12,9 +12,9 @@ __version__ = "0.1.0"
 __all__ = ["SpecError", "compile", "load", "verify"]
 
 if TYPE_CHECKING:
+    from muondsl.agreement import verify
     from muondsl.diagnostics.diagnostic import SpecError
     from muondsl.interface import compile, load
-    from muondsl.agreement import verify
 
 _HOMES = {"compile": "interface", "load": "interface", "verify": "agreement", "SpecError": "diagnostics.diagnostic"}
 

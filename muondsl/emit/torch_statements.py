@@ -87,6 +87,8 @@ class _Printer:
             return f"{name}.{operation.function}_()"
         others = list(operation.operands)
         others.remove(over)
+        if not others:
+            return f"{name}.neg_()"
         if operation.function == "lerp":
             return f"{name}.lerp_({self._part(others[0])}, {self._part(others[1])})"
         if operation.function == "add_scaled":

@@ -6,9 +6,12 @@ import builtins
 import keyword
 
 LOCALS = frozenset(
-    {"torch", "math", "rows", "cols", "numel", "step", "short_dim", "long_dim", "parameter", "gradient", "state"}
+    {
+        *("rows", "cols", "numel", "step", "short_dim", "long_dim", "parameter", "gradient", "state"),
+        *("torch", "math", "abs", "min", "max", "range"),
+    }
 )
-"""Names inside the functions that update a parameter."""
+"""Names inside the functions that update a parameter: their own, and those of what they call."""
 
 KEYWORDS = frozenset({*keyword.kwlist, *keyword.softkwlist, "self"})
 ARGUMENTS = frozenset({"params", "param_names", "closure", "route", "fingerprint", "defaults", "otherwise_defaults"})

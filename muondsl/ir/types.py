@@ -82,16 +82,18 @@ def _broadcast_side(left: Side, right: Side) -> Side | None:
 
 
 def reduced(dims: Dims, axis: Axis) -> Dims | None:
-    """The dimensions left when `axis` is reduced away, or None where a tensor of `dims` does not have it."""
-    tall: Side = "cols" if axis in ("cols", "short") else "rows"
-    wide: Side = "cols" if axis in ("cols", "long") else "rows"
-    if tall not in (dims.row.tall, dims.col.tall) or wide not in (dims.row.wide, dims.col.wide):
-        return None
+    """The dimensions left when `axis` is reduced away, or None where a tensor of `dims` does not have it in its place:
+    the rows of a matrix are its first dimension, its columns the second.
+    """
+    tall = _without(dims.row.tall, dims.col.tall, "cols" if axis in ("cols", "short") else "rows")
+    wide = _without(dims.row.wide, dims.col.wide, "cols" if axis in ("cols", "long") else "rows")
+    return Dims(Dim(tall[0], wide[0]), Dim(tall[1], wide[1])) if tall and wide else None
 
-    def without(dim: Dim) -> Dim:
-        return Dim("1" if dim.tall == tall else dim.tall, "1" if dim.wide == wide else dim.wide)
 
-    return Dims(without(dims.row), without(dims.col))
+def _without(row: Side, col: Side, side: Side) -> tuple[Side, Side] | None:
+    if side == "rows":
+        return ("1", col) if row == "rows" else None
+    return (row, "1") if col == "cols" else None
 
 
 Format = Literal["bf16", "fp16", "fp32", "fp64"]

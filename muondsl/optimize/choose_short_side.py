@@ -14,10 +14,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from muondsl.ir import program as ir
 from muondsl.ir.rewrite import with_operands, with_results
 from muondsl.ir.types import MATRIX, ROWS, SCALAR, SHORT, Dims, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GRAM = Dims(ROWS, ROWS)
 SHORT_GRAM = Dims(SHORT, SHORT)
@@ -27,7 +31,7 @@ def choose_short_side(program: ir.Program) -> ir.Program:
     if program.route == "otherwise":
         return program
     members = _members(program)
-    roots = {member.root for member in members.values() if member.kind == "even"}
+    roots = {member.root for member in members.values() if member.kind == "even"} - set(_escaping(program, members))
     inside = {value: member for value, member in members.items() if member.root in roots}
     return _Rewrite(program, inside, roots).run() if roots else program
 
@@ -38,6 +42,19 @@ class _Member:
 
     root: ir.Value
     kind: str
+
+
+def _escaping(program: ir.Program, members: dict[ir.Value, _Member]) -> Iterator[ir.Value]:
+    """Roots of which some q(rr') is read as a matrix of its own: on the other side it would be another matrix."""
+    for definition in program.definitions:
+        match definition.operation:
+            case ir.Reduce("norm", _, None):  # the same on both sides
+                continue
+        for value in ir.operands(definition.operation):
+            member, reader = members.get(value), members.get(definition.value)
+            is_inside = member and reader and member.root == reader.root
+            if member and member.kind == "even" and not is_inside:
+                yield member.root
 
 
 def _members(program: ir.Program) -> dict[ir.Value, _Member]:

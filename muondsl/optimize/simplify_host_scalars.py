@@ -14,6 +14,8 @@ from muondsl.ir import scalar as sc
 from muondsl.ir.rewrite import with_scalars
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from muondsl.ir import program as ir
 
 ARITHMETIC = {"+", "-", "*", "/", "**", "sqrt"}
@@ -31,8 +33,11 @@ def simplify_host_scalars(program: ir.Program) -> ir.Program:
 
 @cache
 def _simplified(scalar: sc.Scalar) -> sc.Scalar:
-    if isinstance(scalar, sc.Named):
-        return replace(scalar, value=_simplified(scalar.value))
+    match scalar:
+        case sc.Named(_, value):
+            return replace(scalar, value=_simplified(value))
+        case sc.Call(function, arguments):
+            scalar = sc.Call(function, tuple(_simplified(argument) for argument in arguments))
     if not _can_gain(scalar):
         return scalar
     import sympy
@@ -44,15 +49,23 @@ def _simplified(scalar: sc.Scalar) -> sc.Scalar:
 
 
 def _can_gain(scalar: sc.Scalar) -> bool:
-    """Whether a symbol or a number occurs twice in plain arithmetic: otherwise nothing can cancel."""
-    parts = list(sc.walk(scalar))
+    """Whether something occurs twice, or nothing at all does, in plain arithmetic: else there is nothing to cancel."""
+    parts = list(_parts(scalar))
     leaves = [str(part) for part in parts if isinstance(part, sc.Symbol | sc.Number | sc.Named)]
     is_plain = all(part.function in ARITHMETIC for part in parts if isinstance(part, sc.Call))
-    return is_plain and len(parts) <= MAXIMUM_SIZE and len(set(leaves)) < len(leaves)
+    return is_plain and len(parts) <= MAXIMUM_SIZE and (len(set(leaves)) < len(leaves) or "0" in leaves)
+
+
+def _parts(scalar: sc.Scalar) -> Iterator[sc.Scalar]:
+    """The scalar and what is inside it; a named one counts as one part."""
+    yield scalar
+    if isinstance(scalar, sc.Call):
+        for argument in scalar.arguments:
+            yield from _parts(argument)
 
 
 def _size(scalar: sc.Scalar) -> int:
-    return sum(1 for _ in sc.walk(scalar))
+    return sum(1 for _ in _parts(scalar))
 
 
 class _Translation:

@@ -78,7 +78,7 @@ class _Assigning:
         for definition in self.sequence:
             value = definition.value
             is_candidate = definition.name is None and self.uses[value] == 1 and value not in stored
-            if not is_candidate or is_product(definition) or isinstance(definition.operation, ir.Orient):
+            if not is_candidate or is_product(definition) or isinstance(definition.operation, ir.Orient | ir.Choose):
                 continue
             reader = readers[value]
             is_view = isinstance(definition.operation, ir.Transpose)
@@ -100,6 +100,7 @@ class _Assigning:
         return self.places[value]
 
     def _find_last_reads(self) -> None:
+        """What may be the same memory as a later value is read as long as that one is."""
         for definition in self.sequence:
             for value in ir.operands(definition.operation):
                 place = self._effective(definition.value)
@@ -107,6 +108,10 @@ class _Assigning:
         for result in self.program.results:
             if self._needs_copy_of(result):
                 self.last_read[result.value] = len(self.sequence)
+        for definition in reversed(self.sequence):
+            if isinstance(definition.operation, ir.Convert | ir.Transpose | ir.Orient | ir.Choose):
+                for value in ir.operands(definition.operation):
+                    self.last_read[value] = max(self.last_read[value], self.last_read.get(definition.value, -1))
 
     def _needs_copy_of(self, result: ir.Result) -> bool:
         return isinstance(self.table[result.value].operation, ir.Input) and not self._is_own_input(result)
@@ -187,7 +192,9 @@ class _Assigning:
         """Records whose memory a value lives in."""
         placement = self.done.placements[value]
         owner = value
-        if isinstance(placement, View | InPlace):
+        if isinstance(self.table[value].operation, ir.Choose):
+            owner = value
+        elif isinstance(placement, View | InPlace):
             owner = self.base.get(placement.of, placement.of)
         elif isinstance(placement, Inline):
             operation = self.table[value].operation

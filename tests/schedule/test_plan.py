@@ -1,0 +1,114 @@
+"""The plan as data: launches, buffers, what is written in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from muondsl.interface import pipeline
+from muondsl.ir import program as ir
+from muondsl.pipeline import Options
+from muondsl.schedule.plan import Fresh, Inline, InPlace, Kernel, UpdatePlan
+from muondsl.schedule.printer import print_plan
+
+SPECS = sorted(Path("specs").glob("*.muon"))
+
+
+def plan(spec: str | Path, route: str = "matrix") -> UpdatePlan:
+    found = pipeline(spec, Options()).plan()
+    update = found.matrix if route == "matrix" else found.otherwise
+    assert update is not None
+    return update
+
+
+LAUNCHES = {"torch_muon": 18, "torch_muon_plain": 18, "moonlight": 18, "keller_jordan": 18, "nanochat": 20}
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launches_of_a_matrix(name: str) -> None:
+    """Two before the products (the norm ends a kernel), three a step of the iteration, and what follows."""
+    assert len(plan(Path(f"specs/{name}.muon")).kernels) == LAUNCHES[name]
+
+
+def test_adamw_is_one_launch() -> None:
+    assert len(plan(Path("specs/moonlight.muon"), "otherwise").kernels) == 1
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+def test_every_definition_is_in_one_kernel_behind_what_it_reads(spec: Path) -> None:
+    for update in pipeline(spec, Options()).plan().updates():
+        seen = {each.value for each in update.program.definitions if isinstance(each.operation, ir.Input)}
+        for kernel in update.kernels:
+            for assignment in kernel.assignments:
+                assert set(ir.operands(assignment.definition.operation)) <= seen
+                assert assignment.definition.value not in seen
+                seen.add(assignment.definition.value)
+        assert seen == {each.value for each in update.program.definitions}
+
+
+def products(kernel: Kernel) -> int:
+    return sum(isinstance(each.definition.operation, ir.MatMul | ir.Gemm) for each in kernel.assignments)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+def test_a_product_shares_its_kernel_with_views_alone(spec: Path) -> None:
+    for update in pipeline(spec, Options()).plan().updates():
+        for kernel in update.kernels:
+            work = [e for e in kernel.assignments if not isinstance(e.definition.operation, ir.Transpose | ir.Orient)]
+            assert products(kernel) == (1 if kernel.kind == "product" else 0)
+            assert kernel.kind == "elementwise" or len(work) == 1
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+def test_states_and_parameter_are_updated_in_place_without_copies(spec: Path) -> None:
+    for update in pipeline(spec, Options()).plan().updates():
+        assert update.copies == ()
+        for result in update.program.results:
+            assert isinstance(update.assignment(result.value).placement, InPlace)
+
+
+def test_a_state_that_is_read_after_its_update_is_copied_at_the_end() -> None:
+    text = """
+optimizer Late
+hyper lr = 0.1
+momentum {
+  state previous = zeros
+  let old = previous
+  previous <- 0.5*previous + update
+  update <- update - old
+}
+"""
+    update = plan(text)
+    assert [copy.target for copy in update.copies] == ["previous"]
+    assert isinstance(update.assignment(update.copies[0].value).placement, Fresh)
+
+
+def test_a_conversion_of_a_state_is_never_written_over() -> None:
+    """With parameters in bf16 the conversion is the state itself: torch.optim.Muon overwrites its momentum here."""
+    update = plan(Path("specs/torch_muon_plain.muon"))
+    converted = next(e for k in update.kernels for e in k.assignments if isinstance(e.definition.operation, ir.Convert))
+    overwritten = [e.placement.of for k in update.kernels for e in k.assignments if isinstance(e.placement, InPlace)]
+    oriented = next(e for k in update.kernels for e in k.assignments if isinstance(e.definition.operation, ir.Orient))
+    assert converted.definition.value not in overwritten
+    assert oriented.definition.value not in overwritten
+
+
+def test_the_parameter_is_read_by_one_kernel_only() -> None:
+    for name in LAUNCHES:
+        readers = [kernel for kernel in plan(Path(f"specs/{name}.muon")).kernels if "parameter" in kernel.reads]
+        assert len(readers) == 1
+
+
+def test_names_are_those_of_the_spec() -> None:
+    update = plan(Path("specs/nanochat.muon"))
+    names = {e.name for k in update.kernels for e in k.assignments if not isinstance(e.placement, Inline)}
+    expected = {"momentum_buffer", "update", "s", "polynomial", "mean_square", "second_momentum_buffer"}
+    assert expected <= names
+    assert names <= expected | {"inverse_root", "energy", "size", "new_size", "shrinking", "parameter"}
+
+
+def test_the_printed_plan_tells_kernels_buffers_and_traffic() -> None:
+    printed = print_plan(pipeline(Path("specs/torch_muon.muon"), Options()).plan())
+    assert printed.startswith("plan matrix: 18 launches {\n  host scale = sqrt(max(1, (rows / cols)))\n")
+    assert "kernel 1 elementwise: reads %momentum_buffer, %gradient; writes %momentum_buffer.2" in printed
