@@ -13,10 +13,10 @@ __all__ = ["SpecError", "compile", "load", "verify"]
 
 if TYPE_CHECKING:
     from muondsl.agreement import verify
-    from muondsl.diagnostics.diagnostic import SpecError
+    from muondsl.diagnostics.spec_error import SpecError
     from muondsl.interface import compile, load
 
-_HOMES = {"compile": "interface", "load": "interface", "verify": "agreement", "SpecError": "diagnostics.diagnostic"}
+_HOMES = {"compile": "interface", "load": "interface", "verify": "agreement", "SpecError": "diagnostics.spec_error"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from muondsl import __version__
-from muondsl.diagnostics.diagnostic import SpecError
+from muondsl.diagnostics.spec_error import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,14 @@ from itertools import count
 from typing import TYPE_CHECKING, assert_never
 
 from muondsl.check import typed
-from muondsl.check.expressions import Expressions
+from muondsl.check.expressions import MAXIMUM_LIST, Expressions
 from muondsl.check.modules import RESERVED_NAMES, Library
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
-from muondsl.check.values import NumberFormat, Value, describe, is_condition, is_scalar, is_tensor
+from muondsl.check.values import NumberFormat, Value, describe, is_condition, is_scalar, is_tensor, operations
 from muondsl.diagnostics import errors_names, errors_spec, errors_types
 from muondsl.diagnostics.diagnostic import Label, closest
+from muondsl.diagnostics.span import Span
 from muondsl.ir import scalar
 from muondsl.ir.reserved import is_usable
 from muondsl.ir.types import FORMATS, MATRIX, STATE_SHAPES, Format
@@ -22,16 +23,19 @@ from muondsl.parse import ast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from muondsl.diagnostics.span import Span
+MAXIMUM_OPERATIONS = 4_000
+"""Operations on tensors in one step of a parameter, loops unrolled."""
 
-MAXIMUM_OPERATIONS = 20_000
+MAXIMUM_DEPTH = 40
+"""Blocks inside each other, with those of the rules that are used in them."""
 
 
 @dataclass
 class Bodies:
     """Checks the statements of one update: of the matrices, or of `otherwise`.
 
-    `ambient` binds what every rule can see: the tensors, `lr`, and the constants.
+    `ambient` binds what every rule can see: the tensors, `lr`, and the constants. `assigned` holds where each variable
+    was given a value last; `scale_span` is where `scale` was.
     """
 
     library: Library
@@ -39,63 +43,85 @@ class Bodies:
     ambient: Scope
     is_matrix: bool = True
     states: dict[str, typed.State] = field(default_factory=dict)
-    assigned: set[typed.Variable] = field(default_factory=set)
+    assigned: dict[typed.Variable, Span] = field(default_factory=dict)
     scale: scalar.Scalar | None = None
+    scale_span: Span | None = None
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     operations: int = 0
+    depth: int = 0
 
     def block(self, block: ast.Block, scope: Scope) -> list[typed.Statement]:
         """A block of the spec itself, which sees the spec's hypers."""
-        return _Body(self, Expressions(Scope(scope), self.report, self.is_matrix)).run(block.statements)
+        inside = Expressions(Scope(scope), self.report, self.is_matrix, rules=self.library.rules)
+        return _Body(self, inside).run(block.statements)
 
     def rule(
-        self, call: ast.Call | ast.Name, within: Expressions, active: tuple[str, ...] = ()
+        self, call: ast.Call | ast.Name, within: Expressions, active: tuple[str, ...] = (), *, in_loop: bool = False
     ) -> list[typed.Statement]:
         """A use of a rule, with the arguments evaluated where it stands. Raises Abandoned after reporting."""
         name = call.function if isinstance(call, ast.Call) else call.identifier
         rule = self.library.rules.get(name)
         if rule is None:
-            self.report.abandon(errors_names.UnknownRule(call.span, name, closest(name, self.library.rules)))
+            self.report.abandon(errors_names.UnknownRule(call.span.word(name), name, closest(name, self.library.rules)))
         if name in active:
-            self.report.abandon(errors_spec.RecursiveRule(call.span, (*active[active.index(name) :], name)))
+            cycle = (*active[active.index(name) :], name)
+            self.report.abandon(errors_spec.RecursiveRule(call.span.word(name), cycle))
         scope = Scope(self.ambient)
-        self._bind(rule, call, within, scope)
+        statements = self._bind(rule, call, within, scope)
         outer = self.report.uses
         self.report.uses = (Label(call.span, f"in this use of `{name}`"), *outer)
         try:
-            inside = Expressions(scope, self.report, self.is_matrix, within.format)
-            body = _Body(self, inside, (*active, name))
-            return body.run(rule.body.statements)
+            inside = Expressions(scope, self.report, self.is_matrix, within.format, self.library.rules)
+            body = _Body(self, inside, (*active, name), in_loop)
+            return statements + body.run(rule.body.statements)
         finally:
             self.report.uses = outer
 
-    def _bind(self, rule: ast.Rule, call: ast.Call | ast.Name, within: Expressions, scope: Scope) -> None:
+    def _bind(
+        self, rule: ast.Rule, call: ast.Call | ast.Name, within: Expressions, scope: Scope
+    ) -> list[typed.Statement]:
+        """Declares the parameters of a rule; a tensor given for one is computed before the rule runs."""
         given = self._given(rule, call) if isinstance(call, ast.Call) else {}
         defaults = Expressions(self.ambient, self.report, self.is_matrix)
         is_complete = True
+        statements: list[typed.Statement] = []
         for parameter in rule.parameters:
             argument = given.get(parameter.name)
             node, where = (argument, within) if argument else (parameter.default, defaults)
             if node is None:
                 is_complete = False
-                self.report.add(errors_spec.MissingArgument(call.span, rule.name, parameter.name, parameter.span))
+                missing = errors_spec.MissingArgument(
+                    call.span.word(rule.name), rule.name, parameter.name, parameter.span
+                )
+                self.report.add(missing)
                 continue
             value = self._argument(node, where)
+            if value is not None and not isinstance(value, typed.Variable) and is_tensor(value):
+                number, is_mask = next(self.numbers), is_condition(value)
+                variable = typed.Variable(parameter.name, number, "local", value.dims, is_mask)
+                statements += self.set(variable, value, node.span)
+                value = variable
             scope.bindings[parameter.name] = Binding("a parameter of a rule", value, parameter.span, is_read=True)
         if not is_complete:
             raise Abandoned
+        return statements
 
     def _argument(self, node: ast.Expression, where: Expressions) -> Value | typed.Variable | None:
         try:
-            value = where.value(node)
+            return where.value(node)
         except Abandoned:
             return None
-        if not is_tensor(value):
-            return value
-        if isinstance(value, typed.Read):
-            return value.variable
-        self.report.add(errors_types.ExpectedScalar(node.span, describe(value), "an argument"))
-        return None
+
+    def set(self, variable: typed.Variable, value: typed.Tensor, span: Span) -> list[typed.Statement]:
+        self.count(1 + operations(value), span)
+        return [typed.Set(variable, value, span)]
+
+    def count(self, operations: int, span: Span) -> None:
+        """Counts operations of the step."""
+        self.operations += operations
+        if self.operations > MAXIMUM_OPERATIONS:
+            excess = f"the step has more than {MAXIMUM_OPERATIONS} operations"
+            self.report.stop(errors_spec.ProgramTooLarge(span, excess))
 
     def _given(self, rule: ast.Rule, call: ast.Call) -> dict[str, ast.Expression]:
         names = tuple(parameter.name for parameter in rule.parameters)
@@ -104,13 +130,13 @@ class Bodies:
         for place, argument in enumerate(call.arguments):
             is_named = is_named or argument.name is not None
             if argument.name is None and (place >= len(names) or is_named):
-                self.report.add(errors_spec.TooManyArguments(argument.span, rule.name, len(names)))
+                self.report.add(errors_spec.TooManyArguments(argument.span, rule.name, len(names), place < len(names)))
                 continue
             name = argument.name or names[place]
             if name not in names:
-                self.report.add(errors_spec.UnknownArgument(argument.span, rule.name, name, names))
+                self.report.add(errors_spec.UnknownArgument(argument.span.word(name), rule.name, name, names))
             elif name in given:
-                self.report.add(errors_spec.DuplicateArgument(argument.span, name))
+                self.report.add(errors_spec.DuplicateArgument(argument.span.word(name), name))
             else:
                 given[name] = argument.value
         return given
@@ -135,11 +161,17 @@ class _Body:
 
     def run(self, statements: tuple[ast.Statement, ...]) -> list[typed.Statement]:
         done: list[typed.Statement] = []
+        self.bodies.depth += 1
         for statement in statements:
+            self.report.spend(statement.span)
+            if self.bodies.depth > MAXIMUM_DEPTH:
+                excess = f"blocks are nested more than {MAXIMUM_DEPTH} levels deep"
+                self.report.stop(errors_spec.ProgramTooLarge(statement.span, excess))
             try:
                 done += self._statement(statement)
             except Abandoned:
                 self._forget(statement)
+        self.bodies.depth -= 1
         for name, binding in self.scope.bindings.items():
             if not binding.is_read:
                 kind = "state" if binding.kind == "a state" else "name"
@@ -147,7 +179,10 @@ class _Body:
         return done
 
     def _forget(self, statement: ast.Statement) -> None:
-        """After an error, declares what the statement would have, so that uses of it are not errors as well."""
+        """After an error, declares and reads what the statement would have, so that these are not errors as well."""
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and (binding := self.scope.find(node.identifier)):
+                binding.is_read = True
         names = statement.names if isinstance(statement, ast.Let) else ()
         if isinstance(statement, ast.State):
             names = (statement.name,)
@@ -168,45 +203,46 @@ class _Body:
             case ast.Precision():
                 return self._precision(statement)
             case ast.Apply(call):
-                return self.bodies.rule(call, self.expressions, self.active)
+                return self.bodies.rule(call, self.expressions, self.active, in_loop=self.in_loop)
             case _:
                 assert_never(statement)
 
     def _declare(self, name: str, value: Value | typed.Variable | None, kind: str, span: Span) -> None:
+        place = span.word(name)
         if name in RESERVED_NAMES or name in ("lr", "scale"):
-            self.report.abandon(errors_names.ReservedName(span, name))
-        first = self.scope.find(name) if kind != "a state" else self.scope.bindings.get(name)
+            self.report.abandon(errors_names.ReservedName(place, name))
+        first = self.scope.find(name)
         if first is not None and first.kind not in ("a hyper", "a constant"):
-            self.report.abandon(errors_names.DuplicateName(span, name, first.span))
-        self.scope.bindings[name] = Binding(kind, value, span)
-
-    def _set(self, variable: typed.Variable, value: typed.Tensor, span: Span) -> list[typed.Statement]:
-        self.bodies.operations += 1
-        if self.bodies.operations > MAXIMUM_OPERATIONS:
-            self.report.abandon(errors_spec.ProgramTooLarge(span, MAXIMUM_OPERATIONS))
-        self.bodies.assigned.add(variable)
-        return [typed.Set(variable, value, span)]
+            self.report.abandon(errors_names.DuplicateName(place, name, first.span))
+        self.scope.bindings[name] = Binding(kind, value, place)
 
     def _state(self, node: ast.State) -> None:
+        place = node.span.word(node.name)
         if self.in_loop:
-            self.report.abandon(errors_spec.StateInLoop(node.span, node.name))
+            self.report.abandon(errors_spec.StateInLoop(place, node.name))
+        if node.name in RESERVED_NAMES:
+            self.report.abandon(errors_names.ReservedName(place, node.name))
         if not is_usable(node.name):
-            self.report.abandon(errors_names.PythonKeyword(node.span, node.name))
+            self.report.abandon(errors_names.PythonKeyword(place, node.name))
         if first := self.bodies.states.get(node.name):
-            self.report.abandon(errors_spec.DuplicateState(node.span, node.name, first.span))
-        shape = ", ".join(
-            dim.span.text if not isinstance(dim, ast.Name) else dim.identifier for dim in node.shape or ()
-        )
-        if shape and shape not in STATE_SHAPES:
-            self.report.abandon(errors_types.BadStateShape(node.span, shape))
-        if shape and shape not in ("1, 1", "rows, cols") and not self.bodies.is_matrix:
-            self.report.abandon(errors_types.MatrixOperationInOtherwise(node.span, f"[{shape}]"))
+            self.report.abandon(errors_spec.DuplicateState(place, node.name, first.span))
+        shape = self._shape(node.shape) if node.shape else ""
         dims = STATE_SHAPES[shape] if shape else MATRIX
-        dtype = self._format(node.dtype, node.span) if node.dtype else None
+        dtype = self._format(node.dtype, _after_colon(node)) if node.dtype else None
         variable = typed.Variable(node.name, next(self.bodies.numbers), "state", dims)
         initial = self._initial(node, is_whole=dims == MATRIX)
         self._declare(node.name, variable, "a state", node.span)
-        self.bodies.states[node.name] = typed.State(variable, dtype, initial, shape or "rows, cols", node.span)
+        self.bodies.states[node.name] = typed.State(variable, dtype, initial, shape or "rows, cols", place)
+
+    def _shape(self, dims: tuple[ast.Expression, ...]) -> str:
+        """The shape as `STATE_SHAPES` spells it."""
+        shape = ", ".join(" ".join(dim.span.text.split()) for dim in dims)
+        span = dims[0].span.to(dims[-1].span)
+        if shape not in STATE_SHAPES:
+            self.report.abandon(errors_types.BadStateShape(span, shape))
+        if shape not in ("1, 1", "rows, cols") and not self.bodies.is_matrix:
+            self.report.abandon(errors_types.MatrixOperationInOtherwise(span, f"[{shape}]"))
+        return shape
 
     def _initial(self, node: ast.State, *, is_whole: bool) -> typed.Initial:
         match node.initial:
@@ -234,7 +270,7 @@ class _Body:
         if len(node.names) > 1:
             items = self.expressions.items(node.value, "what is taken apart")
             if len(items) != len(node.names):
-                self.report.abandon(errors_types.WrongTupleLength(node.span, len(node.names), len(items)))
+                self.report.abandon(errors_types.WrongTupleLength(node.value.span, len(node.names), len(items)))
             return [done for name, item in zip(node.names, items, strict=True) for done in self._name(name, item, node)]
         return self._name(node.names[0], self.expressions.value(node.value), node)
 
@@ -244,16 +280,19 @@ class _Body:
             self._declare(name, value if is_given else scalar.Named(name, value), "a scalar", node.span)
             return []
         if not is_tensor(value):
-            self._declare(name, value, "a list", node.span)
+            self._declare(name, value, "a list" if isinstance(value, tuple) else describe(value), node.span)
             return []
         variable = typed.Variable(name, next(self.bodies.numbers), "local", value.dims, is_condition(value))
         self._declare(name, variable, "a tensor", node.span)
         return self._set(variable, value, node.span)
 
+    def _set(self, variable: typed.Variable, value: typed.Tensor, span: Span) -> list[typed.Statement]:
+        self.bodies.assigned[variable] = span.word(variable.name)
+        return self.bodies.set(variable, value, span)
+
     def _assign(self, node: ast.Assign) -> list[typed.Statement]:
         if node.target == "scale":
-            self.bodies.scale = self.expressions.number(node.value, "the scale")
-            return []
+            return self._assign_scale(node)
         variable = self._target(node)
         value = self.expressions.value(node.value)
         if is_scalar(value) and not is_condition(value):
@@ -265,26 +304,39 @@ class _Body:
             self.report.abandon(errors_types.ConditionAsNumber(node.value.span))
         if value.dims != variable.dims:
             shown = (node.target, str(variable.dims), str(value.dims))
-            self.report.abandon(errors_types.AssignmentChangesDimensions(node.span, *shown))
+            self.report.abandon(errors_types.AssignmentChangesDimensions(node.value.span, *shown))
         return self._set(variable, value, node.span)
 
+    def _assign_scale(self, node: ast.Assign) -> list[typed.Statement]:
+        place = node.span.word("scale")
+        if self.in_loop:
+            self.report.abandon(errors_spec.ScaleNotOnce(place, "in a loop"))
+        if self.bodies.scale_span is not None:
+            self.report.abandon(errors_spec.ScaleNotOnce(place, "twice"))
+        self.bodies.scale_span = place
+        self.bodies.scale = self.expressions.number(node.value, "the scale")
+        return []
+
     def _target(self, node: ast.Assign) -> typed.Variable:
+        place = node.span.word(node.target)
         binding = self.scope.find(node.target)
-        if binding is not None and isinstance(binding.value, typed.Variable):
-            if binding.value.role == "gradient":
-                self.report.abandon(errors_names.NotAssignable(node.span, node.target, "the gradient"))
-            return binding.value
-        if binding is not None and binding.value is None:
-            raise Abandoned
         if binding is None and node.target in RESERVED_NAMES:
-            self.report.abandon(errors_names.NotAssignable(node.span, node.target, "fixed"))
+            self.report.abandon(errors_names.NotAssignable(place, node.target, "fixed"))
         if binding is None:
             near = closest(node.target, self.scope.names())
-            self.report.abandon(errors_names.UnknownName(node.span, node.target, near))
-        self.report.abandon(errors_names.NotAssignable(node.span, node.target, binding.kind))
+            self.report.abandon(errors_names.UnknownName(place, node.target, near))
+        if binding.value is None:
+            self.report.skip()
+        if binding.kind == "a parameter of a rule" or not isinstance(binding.value, typed.Variable):
+            self.report.abandon(errors_names.NotAssignable(place, node.target, binding.kind))
+        if binding.value.role == "gradient":
+            self.report.abandon(errors_names.NotAssignable(place, node.target, "the gradient as it came"))
+        return binding.value
 
     def _loop(self, node: ast.For) -> list[typed.Statement]:
         items = self.expressions.items(node.items, "what a loop runs over")
+        if len(items) > MAXIMUM_LIST:
+            self.report.abandon(errors_spec.LoopTooLong(node.items.span, len(items), MAXIMUM_LIST))
         symbols = tuple(scalar.Symbol(f"{name}.{next(self.bodies.numbers)}", "loop") for name in node.names)
         rows = [self._item(item, node) for item in items]
         inner = Scope(self.scope)
@@ -294,21 +346,35 @@ class _Body:
             inner.bindings[name].is_read = True
         before = self.bodies.operations
         statements = body.run(node.body.statements)
-        self.bodies.operations = before + (self.bodies.operations - before) * max(1, len(rows))
-        if self.bodies.operations > MAXIMUM_OPERATIONS:
-            self.report.abandon(errors_spec.ProgramTooLarge(node.span, MAXIMUM_OPERATIONS))
+        once = 1 + self.bodies.operations - before
+        self.bodies.operations = before
+        self.bodies.count(once * len(rows), node.items.span)
         return [typed.Loop(symbols, tuple(rows), tuple(statements), node.span)]
 
     def _item(self, item: Value, node: ast.For) -> tuple[scalar.Scalar, ...]:
         parts = item if isinstance(item, tuple) else (item,)
         if len(parts) != len(node.names):
-            self.report.abandon(errors_types.WrongTupleLength(node.span, len(node.names), len(parts)))
+            self.report.abandon(errors_types.WrongTupleLength(node.items.span, len(node.names), len(parts)))
         for part in parts:
-            if not is_scalar(part) or not scalar.is_constant(part):
+            if not is_scalar(part):
+                self.report.abandon(
+                    errors_types.ExpectedScalar(node.items.span, describe(part), "what a loop runs over")
+                )
+            if is_condition(part):
+                self.report.abandon(errors_types.ConditionAsNumber(node.items.span))
+            if not scalar.is_constant(part):
                 self.report.abandon(errors_types.NotCompileTime(node.items.span, "what a loop runs over"))
         return tuple(part for part in parts if is_scalar(part))
 
     def _precision(self, node: ast.Precision) -> list[typed.Statement]:
-        dtype = self._format(node.dtype, node.span)
+        dtype = self._format(node.dtype, node.span.word(node.dtype))
         inner = replace(self.expressions, scope=Scope(self.scope), format=dtype)
         return replace(self, expressions=inner).run(node.body.statements)
+
+
+def _after_colon(node: ast.State) -> Span:
+    """The number format of a state, which stands between what is before it and the initial value."""
+    begin = node.shape[-1].span.end if node.shape else node.span.start + len("state")
+    between = Span(node.span.source, begin, node.initial.span.start)
+    colon = between.text.find(":")
+    return Span(between.source, between.start + max(0, colon), between.end).word(node.dtype or "")

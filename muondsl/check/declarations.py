@@ -26,15 +26,16 @@ def hypers_of(modules: Modules, report: Report) -> list[ast.Hyper]:
         for item in file.items:
             if isinstance(item, ast.Hyper):
                 if first := here.get(item.name):
-                    report.add(errors_names.DuplicateName(item.span, item.name, first.span))
+                    place = first.span.word(item.name)
+                    report.add(errors_names.DuplicateName(item.span.word(item.name), item.name, place))
                 here[item.name] = chosen[item.name] = item
     return list(chosen.values())
 
 
-def check_hyper(node: ast.Hyper, report: Report) -> typed.Hyper:
-    """The hyper with its range. After an error, one that makes no further errors."""
+def check_hyper(node: ast.Hyper, report: Report, around: typed.Interval = typed.EVERYWHERE) -> typed.Hyper:
+    """The hyper with its range, or `around` where it has none. After an error, one that makes no further errors."""
     try:
-        interval = _interval(node.interval, report) if node.interval else typed.EVERYWHERE
+        interval = _interval(node.interval, report) if node.interval else around
     except Abandoned:
         interval = typed.EVERYWHERE
     default: str | tuple[str, ...] = "0"
@@ -46,7 +47,11 @@ def check_hyper(node: ast.Hyper, report: Report) -> typed.Hyper:
             report.add(errors_spec.DefaultOutsideRange(node.default.span, node.name, shown, str(interval)))
     except Abandoned:
         pass
-    return typed.Hyper(node.name, default, interval, node.span)
+    if node.name == "lr" and isinstance(default, tuple):
+        found = f"a list of {len(default)} items"
+        report.add(errors_spec.BadHyperDefault(node.default.span, node.name, found, "a number"))
+        default = "0"
+    return typed.Hyper(node.name, default, interval, node.span.word(node.name))
 
 
 def _default(node: ast.Hyper, report: Report) -> str | tuple[str, ...]:
@@ -85,33 +90,40 @@ def check_overrides(
     entries: tuple[ast.Entry, ...], readable: set[str], hypers: list[typed.Hyper], report: Report
 ) -> tuple[tuple[str, str | tuple[str, ...]], ...]:
     """The defaults that `otherwise … with` gives to hypers for its own parameters."""
-    intervals = {hyper.name: hyper.interval for hyper in hypers}
+    known = {hyper.name: hyper for hyper in hypers}
     done: dict[str, str | tuple[str, ...]] = {}
     for entry in entries:
-        if entry.name not in readable or entry.name not in intervals:
-            report.add(errors_spec.UnknownOverride(entry.span, entry.name, tuple(sorted(readable & set(intervals)))))
+        place = entry.span.word(entry.name)
+        if entry.name not in readable or entry.name not in known:
+            report.add(errors_spec.UnknownOverride(place, entry.name, tuple(sorted(readable & set(known)))))
         elif entry.name in done:
-            report.add(errors_spec.DuplicateArgument(entry.span, entry.name))
+            report.add(errors_spec.DuplicateArgument(place, entry.name))
         else:
-            done[entry.name] = "0"
-            node = ast.Hyper(entry.name, entry.value, None, span=entry.span)
-            checked = check_hyper(node, report)
-            values = checked.default if isinstance(checked.default, tuple) else (checked.default,)
-            interval = intervals[entry.name]
-            if any(float(value) not in interval for value in values):
-                shown = ", ".join(values)
-                report.add(errors_spec.DefaultOutsideRange(entry.span, entry.name, shown, str(interval)))
-            done[entry.name] = checked.default
+            done[entry.name] = _override(entry, known[entry.name], report)
     return tuple(done.items())
+
+
+def _override(entry: ast.Entry, hyper: typed.Hyper, report: Report) -> str | tuple[str, ...]:
+    failures = report.failures
+    default = check_hyper(ast.Hyper(entry.name, entry.value, None, span=entry.span), report, hyper.interval).default
+    if report.failures == failures and _length(default) != _length(hyper.default):
+        needed = f"a tuple of {len(hyper.default)} numbers" if isinstance(hyper.default, tuple) else "a number"
+        found = f"a list of {len(default)} items" if isinstance(default, tuple) else "a scalar"
+        report.add(errors_spec.BadHyperDefault(entry.value.span, entry.name, found, needed))
+    return default
+
+
+def _length(default: str | tuple[str, ...]) -> int | None:
+    return len(default) if isinstance(default, tuple) else None
 
 
 def check_checkpoint(node: ast.Checkpoint, hypers: list[typed.Hyper], report: Report) -> typed.Checkpoint:
     entries: dict[str, object] = {}
     for entry in node.entries:
         if entry.name in entries:
-            report.add(errors_spec.DuplicateArgument(entry.span, entry.name))
+            report.add(errors_spec.DuplicateArgument(entry.span.word(entry.name), entry.name))
         if entry.name in ("route", "params", "fingerprint", *(hyper.name for hyper in hypers)):
-            report.add(errors_spec.BadCheckpointEntry(entry.span, entry.name))
+            report.add(errors_spec.BadCheckpointEntry(entry.span.word(entry.name), entry.name))
         try:
             entries[entry.name] = _plain(entry.value, entry, report)
         except Abandoned:
@@ -130,5 +142,5 @@ def _plain(node: ast.Expression, entry: ast.Entry, report: Report) -> object:
             return tuple(_plain(item, entry, report) for item in items)
     number = Expressions(Scope(), report).value(node)
     if not is_scalar(number) or not scalar.is_constant(number):
-        report.abandon(errors_spec.BadCheckpointEntry(entry.span, entry.name))
+        report.abandon(errors_spec.BadCheckpointEntry(entry.value.span, entry.name))
     return scalar.evaluate(number, {})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from muondsl.check import functions, typed
-from muondsl.check.report import Abandoned
 from muondsl.check.scope import BUILT_IN, Scope
-from muondsl.check.values import Text, Value, describe, is_condition, is_scalar, is_tensor
+from muondsl.check.values import Text, Value, describe, is_condition, is_scalar, is_tensor, parts
 from muondsl.diagnostics import errors_names, errors_spec, errors_types
 from muondsl.diagnostics.diagnostic import closest
 from muondsl.ir import scalar
@@ -18,32 +16,37 @@ from muondsl.ir.types import SCALAR, Axis, Dims, Format, broadcast, reduced
 from muondsl.parse import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from muondsl.check.report import Report
     from muondsl.diagnostics.span import Span
 
 MAXIMUM_LIST = 128
 """Items of a list that a loop unrolls."""
 
-MAXIMUM_SCALAR = 2000
-"""Operations in one scalar, with the scalars that it names."""
+MAXIMUM_SCALAR = 400
+MAXIMUM_SCALAR_DEPTH = 100
+"""Operations in one scalar, and how many of them lie inside each other, with those of the scalars that it names."""
 
 
 @dataclass(frozen=True)
 class Expressions:
     """Evaluates expressions of one block. `format` is that of the `in` block around it; `is_matrix` is false in
-    `otherwise`, where a parameter has any number of dimensions.
+    `otherwise`, where a parameter has any number of dimensions; `rules` are known as what is not called in them.
     """
 
     scope: Scope
     report: Report
     is_matrix: bool = True
     format: Format | None = None
+    rules: Container[str] = ()
 
     def within(self, scope: Scope) -> Expressions:
         return replace(self, scope=scope)
 
     def value(self, node: ast.Expression) -> Value:
         """The value of any expression. Raises Abandoned when an error was reported."""
+        self.report.spend(node.span)
         match node:
             case ast.Number(text):
                 return scalar.Number(text)
@@ -98,7 +101,7 @@ class Expressions:
         """A whole number that is not negative and not above what may be unrolled."""
         number = self.constant(node, purpose)
         if number != int(number) or number < 0:
-            self.report.abandon(errors_types.ExpectedScalar(node.span, f"{number:g}", f"{purpose}, a whole number,"))
+            self.report.abandon(errors_types.ExpectedCount(node.span, f"{number:g}", purpose))
         if number > MAXIMUM_LIST:
             self.report.abandon(errors_spec.LoopTooLong(node.span, int(number), MAXIMUM_LIST))
         return int(number)
@@ -116,7 +119,7 @@ class Expressions:
             return self._built_in(node)
         binding.is_read = True
         if binding.value is None:
-            raise Abandoned
+            self.report.skip()
         if not isinstance(binding.value, typed.Variable):
             return binding.value
         tensor: typed.Tensor = typed.Read(binding.value)
@@ -165,10 +168,12 @@ class Expressions:
             if not is_tensor(value) or is_condition(value):
                 self.report.abandon(errors_types.NotAMatrix(operand.span, describe(value)))
         left, right = operands[0][1], operands[1][1]
-        assert is_tensor(left) and is_tensor(right)
+        assert is_tensor(left)
+        assert is_tensor(right)
         if left.dims.col != right.dims.row:
-            mismatch = errors_types.InnerDimensionMismatch(node.span, str(left.dims), str(right.dims))
-            self.report.abandon(mismatch)
+            shown = (str(left.dims), str(right.dims))
+            is_repaired = left.dims.col == right.dims.col or left.dims.row == right.dims.row
+            self.report.abandon(errors_types.InnerDimensionMismatch(node.span, *shown, is_repaired))
         return typed.Product(left, right, Dims(left.dims.row, right.dims.col))
 
     def _require_numbers(self, operation: str, operands: list[tuple[ast.Expression, Value]]) -> None:
@@ -188,11 +193,13 @@ class Expressions:
         if all(is_scalar(operand) for operand in operands):
             call = scalar.Call(function, tuple(operand for operand in operands if is_scalar(operand)))
             self._require_small(node, call)
-            self._require_finite(node, call)
+            if function != "if":
+                self._require_finite(node, call)
             return call
         dims = self._common_dims(node, function, operands)
         kept = tuple(operand for operand in operands if is_tensor(operand) or is_scalar(operand))
-        return typed.Elementwise(function, kept, dims, is_mask=function in scalar.CONDITIONS)
+        is_mask = function in scalar.CONDITIONS or (function == "if" and is_condition(operands[1]))
+        return typed.Elementwise(function, kept, dims, is_mask)
 
     def _common_dims(self, node: ast.Expression, function: str, operands: tuple[Value, ...]) -> Dims:
         dims = SCALAR
@@ -207,13 +214,26 @@ class Expressions:
 
     def _require_small(self, node: ast.Expression, call: scalar.Call) -> None:
         """A name inside a name inside a name can double a scalar at each level; stop before that hurts."""
-        if sum(1 for _ in islice(scalar.walk(call), MAXIMUM_SCALAR + 1)) > MAXIMUM_SCALAR:
-            self.report.abandon(errors_spec.ProgramTooLarge(node.span, MAXIMUM_SCALAR))
+        pending: list[tuple[scalar.Scalar, int]] = [(call, 1)]
+        size = deepest = 0
+        while pending and size <= MAXIMUM_SCALAR and deepest <= MAXIMUM_SCALAR_DEPTH:
+            part, depth = pending.pop()
+            size, deepest = size + 1, max(deepest, depth)
+            pending += [(inner, depth + 1) for inner in parts(part)]
+        if size > MAXIMUM_SCALAR:
+            self.report.abandon(
+                errors_spec.ProgramTooLarge(node.span, f"a scalar has more than {MAXIMUM_SCALAR} parts")
+            )
+        if deepest > MAXIMUM_SCALAR_DEPTH:
+            limit = f"a scalar is nested more than {MAXIMUM_SCALAR_DEPTH} levels deep"
+            self.report.abandon(errors_spec.ProgramTooLarge(node.span, limit))
 
     def _require_finite(self, node: ast.Expression, call: scalar.Call) -> None:
         if not scalar.is_constant(call):
             return
         try:
+            if call.function == "**":  # as floats first: powers of whole numbers have no end
+                math.pow(*(scalar.evaluate(argument, {}) for argument in call.arguments))
             is_finite = math.isfinite(scalar.evaluate(call, {}))
         except (ArithmeticError, ValueError):
             is_finite = False
@@ -239,7 +259,7 @@ class Expressions:
         if not is_scalar(condition):
             return self._apply(node, "if", (condition, then, otherwise))
         if is_scalar(then) and is_scalar(otherwise):
-            return scalar.Call("if", (condition, then, otherwise))
+            return self._apply(node, "if", (condition, then, otherwise))
         if is_tensor(then) and is_tensor(otherwise) and then.dims == otherwise.dims:
             return typed.Choose(condition, then, otherwise, then.dims)
         self.report.abandon(errors_types.BranchesDiffer(node.span, describe(then), describe(otherwise)))
@@ -247,10 +267,12 @@ class Expressions:
     def _call(self, node: ast.Call) -> Value:
         name = node.function
         if name not in functions.USAGE:
-            found = closest(name, functions.USAGE)
-            self.report.abandon(errors_names.UnknownFunction(node.span, name, found))
+            found, is_rule = closest(name, functions.USAGE), name in self.rules
+            self.report.abandon(errors_names.UnknownFunction(node.span.word(name), name, found, is_rule))
         positional = [argument.value for argument in node.arguments if argument.name is None]
         named = {argument.name: argument.value for argument in node.arguments if argument.name is not None}
+        if len(positional) + len(named) < len(node.arguments):
+            self._misused(node)
         if name in functions.LISTS:
             return self._list_call(node, positional, named)
         if name in functions.REDUCTIONS and len(positional) == 1:
@@ -266,7 +288,7 @@ class Expressions:
             self.report.abandon(errors_types.ExpectedTensor(which.span, "a scalar", "both ends of `lerp`, or neither,"))
         return self._apply(node, name, operands)
 
-    def _misused(self, node: ast.Call) -> None:
+    def _misused(self, node: ast.Call) -> NoReturn:
         usage = functions.USAGE[node.function]
         self.report.abandon(errors_types.WrongArgumentCount(node.span, node.function, usage))
 

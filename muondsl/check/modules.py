@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 from muondsl.check.functions import RESERVED
 from muondsl.check.scope import AMBIENT_TENSORS, BUILT_IN
 from muondsl.diagnostics import errors_names
-from muondsl.diagnostics.span import Source, Span
+from muondsl.diagnostics.diagnostic import closest
+from muondsl.diagnostics.span import Source
 from muondsl.parse import ast, parse, read
 
 if TYPE_CHECKING:
     from muondsl.check.report import Report
+    from muondsl.diagnostics.diagnostic import Diagnostic
+    from muondsl.diagnostics.span import Span
 
 RESERVED_NAMES = RESERVED | set(BUILT_IN) | set(AMBIENT_TENSORS)
 
@@ -43,11 +46,14 @@ class Library:
 
 @dataclass(frozen=True)
 class Modules:
-    """`chain` holds the spec's file first, then its parent's, and so on; `own` are the spec file's own rules."""
+    """`chain` holds the spec's file first, then its parent's, and so on; `own` are the spec file's own rules. Where a
+    file is missing, what it declares is not known, and nothing is complete.
+    """
 
     chain: tuple[ast.File, ...]
     library: Library
     own: tuple[ast.Rule, ...]
+    is_complete: bool
 
 
 def gather(source: Source, directory: Path, report: Report) -> Modules:
@@ -58,9 +64,10 @@ def gather(source: Source, directory: Path, report: Report) -> Modules:
             if isinstance(item, ast.Rule | ast.Const):
                 library.add(item)
     reader = _Reader(library, report)
+    reader.reading.append((_existing(directory / Path(source.name).name), Path(source.name).name))
     chain = reader.chain(parse(source), directory)
     own = tuple(item for item in chain[0].items if isinstance(item, ast.Rule))
-    return Modules(chain, library, own)
+    return Modules(chain, library, own, reader.is_complete)
 
 
 @cache
@@ -79,9 +86,13 @@ def file_of(optimizer: str) -> str:
 
 @dataclass
 class _Reader:
+    """`used` are the files of rules read so far; `reading` is the file being read behind those that led to it."""
+
     library: Library
     report: Report
     used: set[Path] = field(default_factory=set)
+    reading: list[tuple[Path | None, str]] = field(default_factory=list)
+    is_complete: bool = True
 
     def chain(self, file: ast.File, directory: Path) -> tuple[ast.File, ...]:
         """The file and its ancestors; declares the rules and constants of each."""
@@ -93,7 +104,8 @@ class _Reader:
             if header is None or header.parent is None:
                 return tuple(chain)
             if header.parent in seen:
-                self.report.add(errors_names.ImportCycle(header.span, (*seen, header.parent)))
+                cycle = (*seen[seen.index(header.parent) :], header.parent)
+                self._miss(errors_names.ImportCycle(header.span.last(len(header.parent)), cycle))
                 return tuple(chain)
             seen.append(header.parent)
             parent = self._parent(header, directory)
@@ -105,52 +117,64 @@ class _Reader:
         assert header.parent is not None
         path = directory / file_of(header.parent)
         shown = _beside(header.span, path.name)
-        if not path.is_file():
-            self.report.add(errors_names.ParentNotFound(header.span, header.parent, shown))
+        place = header.span.last(len(header.parent))
+        if _existing(path) is None:
+            self._miss(errors_names.ParentNotFound(place, header.parent, shown, _near(path)))
             return None
         parent = parse(read(path, shown))
         names = [item.name for item in parent.items if isinstance(item, ast.Optimizer)]
         if names[:1] != [header.parent]:
-            self.report.add(errors_names.WrongOptimizerInFile(header.span, header.parent, shown))
+            self._miss(errors_names.WrongOptimizerInFile(place, header.parent, shown, names[0] if names else None))
             return None
         return parent
 
-    def _declare(self, file: ast.File, directory: Path, around: tuple[str, ...] = ()) -> None:
+    def _declare(self, file: ast.File, directory: Path) -> None:
         for item in file.items:
             if isinstance(item, ast.Use):
-                self._use(item, directory, around)
+                self._use(item, directory)
             elif isinstance(item, ast.Rule | ast.Const):
                 self._add(item)
 
-    def _use(self, use: ast.Use, directory: Path, around: tuple[str, ...]) -> None:
+    def _use(self, use: ast.Use, directory: Path) -> None:
         path = directory / use.path
         resolved = _existing(path)
+        place = use.span.last(len(use.path) + 2)
         if resolved is None:
-            self.report.add(errors_names.UsedFileNotFound(use.span, use.path))
+            self._miss(errors_names.UsedFileNotFound(place, use.path, _near(path)))
             return
         shown = _beside(use.span, use.path)
-        if shown in around:
-            self.report.add(errors_names.ImportCycle(use.span, (*around, shown)))
+        around = [known for known, _ in self.reading]
+        if resolved in around:
+            names = [name for _, name in self.reading[around.index(resolved) :]]
+            self._miss(errors_names.ImportCycle(place, (*names, names[0])))
             return
         if resolved in self.used:
             return
         self.used.add(resolved)
         file = parse(read(path, shown))
         if any(isinstance(item, ast.Optimizer) for item in file.items):
-            self.report.add(errors_names.UsedFileHasStages(use.span, use.path))
+            self._miss(errors_names.UsedFileHasStages(place, use.path))
             return
-        self._declare(file, path.parent, (*around, shown))
+        self.reading.append((resolved, use.path))
+        self._declare(file, path.parent)
+        self.reading.pop()
+
+    def _miss(self, diagnostic: Diagnostic) -> None:
+        """Reports why a file is not read."""
+        self.is_complete = False
+        self.report.add(diagnostic)
 
     def _add(self, item: ast.Rule | ast.Const) -> None:
         first = self.library.declared(item.name)
+        place = item.span.word(item.name)
         if item.name in RESERVED_NAMES:
-            self.report.add(errors_names.ReservedName(item.span, item.name))
+            self.report.add(errors_names.ReservedName(place, item.name))
         elif first is None:
             self.library.add(item)
         elif first.span.source.name == item.span.source.name:
-            self.report.add(errors_names.DuplicateName(item.span, item.name, first.span))
+            self.report.add(errors_names.DuplicateName(place, item.name, first.span.word(item.name)))
         else:
-            self.report.add(errors_names.AmbiguousRule(_head(item.span), item.name, first.span))
+            self.report.add(errors_names.AmbiguousRule(place, item.name, first.span.word(item.name)))
 
 
 def _existing(path: Path) -> Path | None:
@@ -167,7 +191,9 @@ def _beside(span: Span, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _head(span: Span) -> Span:
-    """The first line of a span."""
-    end = span.source.text.find("\n", span.start)
-    return span if end < 0 else Span(span.source, span.start, min(span.end, end))
+def _near(path: Path) -> str | None:
+    """The name of a spec beside `path` that was most likely meant."""
+    try:
+        return closest(path.name, (entry.name for entry in path.parent.glob("*.muon")))
+    except (OSError, ValueError):
+        return None

@@ -5,24 +5,62 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
+from muondsl.diagnostics.errors_spec import ProgramTooLarge
+
 if TYPE_CHECKING:
     from muondsl.diagnostics.diagnostic import Diagnostic, Label
+    from muondsl.diagnostics.span import Span
+
+MAXIMUM_WORK = 50_000
+"""Expressions and statements that are looked at, those of a rule once for each use."""
+
+
+MAXIMUM_USES = 5
+"""Uses of rules that are shown with an error: the innermost, and that of the spec."""
 
 
 class Abandoned(Exception):  # noqa: N818
     """What was being checked has an error that is reported already; go on behind it."""
 
 
+class Stopped(Exception):  # noqa: N818
+    """The spec has an error that is reported already, and nothing more of it can be checked."""
+
+
 @dataclass
 class Report:
-    """Diagnostics in the order found; `uses` are the uses of rules around the place being checked, innermost first."""
+    """Diagnostics in the order found; `uses` are the uses of rules around the place being checked, innermost first.
+
+    `failures` counts what could not be checked, for its own error or that of something it reads: where it has grown,
+    what seems to be missing may only be unknown.
+    """
 
     found: list[Diagnostic] = field(default_factory=list)
     uses: tuple[Label, ...] = ()
+    failures: int = 0
+    work: int = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
-        self.found.append(replace(diagnostic, context=self.uses))
+        self.failures += 1
+        uses = self.uses if len(self.uses) <= MAXIMUM_USES else (*self.uses[: MAXIMUM_USES - 1], self.uses[-1])
+        self.found.append(replace(diagnostic, context=uses))
 
     def abandon(self, diagnostic: Diagnostic) -> NoReturn:
         self.add(diagnostic)
         raise Abandoned
+
+    def skip(self) -> NoReturn:
+        """Gives up on what reads something that has an error."""
+        self.failures += 1
+        raise Abandoned
+
+    def stop(self, diagnostic: Diagnostic) -> NoReturn:
+        """Gives up on the whole spec, where to go on would take too long."""
+        self.add(diagnostic)
+        raise Stopped
+
+    def spend(self, span: Span) -> None:
+        """Counts one more expression or statement looked at, rules as often as they are used."""
+        self.work += 1
+        if self.work > MAXIMUM_WORK:
+            self.stop(ProgramTooLarge(span, f"there are more than {MAXIMUM_WORK} expressions and statements"))

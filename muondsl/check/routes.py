@@ -8,8 +8,9 @@ from muondsl.check import typed
 from muondsl.check.expressions import Expressions
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
-from muondsl.check.values import Text, is_scalar
+from muondsl.check.values import Text, is_condition, is_scalar
 from muondsl.diagnostics import errors_spec
+from muondsl.diagnostics.span import Span
 from muondsl.ir import scalar
 from muondsl.parse import ast
 
@@ -27,19 +28,20 @@ def check_routes(
     routes: dict[str, typed.Route] = {}
     for node in nodes:
         if node.target not in TARGETS:
-            report.add(errors_spec.UnknownRoute(node.span, node.target))
+            report.add(errors_spec.UnknownRoute(_target(node), node.target))
             continue
         if node.target in first:
-            report.add(errors_spec.DuplicateRoute(node.span, node.target, first[node.target].span))
+            report.add(errors_spec.DuplicateRoute(_target(node), node.target, _target(first[node.target])))
             continue
         first[node.target] = node
         if node.target == "otherwise" and not has_otherwise:
-            report.add(errors_spec.RouteWithoutOtherwise(node.span))
+            report.add(errors_spec.RouteWithoutOtherwise(_target(node)))
         try:
             routes[node.target] = typed.Route(node.target, _condition(node.predicate, constants, report))
         except Abandoned:
             continue
-    _require_complete(first, has_otherwise, report)
+    if all(node.target in TARGETS for node in nodes):
+        _require_complete(first, has_otherwise, report)
     return tuple(routes[target] for target in TARGETS if target in routes)
 
 
@@ -48,10 +50,15 @@ def _require_complete(first: dict[str, ast.Route], has_otherwise: bool, report: 
         return
     for target in TARGETS if has_otherwise else TARGETS[:1]:
         if target not in first:
-            report.add(errors_spec.IncompleteRoutes(next(iter(first.values())).span, target))
+            report.add(errors_spec.IncompleteRoutes(_target(next(iter(first.values()))), target))
     rests = [node for node in first.values() if _is_rest(node.predicate)]
     if len(rests) > 1 or (rests and len(first) < 2):
         report.add(errors_spec.BadPredicate(rests[-1].predicate.span))
+
+
+def _target(node: ast.Route) -> Span:
+    """The word after `route`."""
+    return Span(node.span.source, node.span.start + len("route"), node.span.end).word(node.target)
 
 
 def _is_rest(node: ast.Expression) -> bool:
@@ -61,15 +68,13 @@ def _is_rest(node: ast.Expression) -> bool:
 def _condition(node: ast.Expression, constants: Scope, report: Report) -> scalar.Scalar | None:
     if _is_rest(node):
         return None
-    condition = _predicate(node, constants, report)
-    if not scalar.is_condition(condition):
-        report.abandon(errors_spec.BadPredicate(node.span))
-    return condition
+    return _predicate(node, constants, report)
 
 
 def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar.Scalar:
+    """A condition. What is inside `and`, `or` and `not` is one as well."""
     match node:
-        case ast.Call("named", arguments):
+        case ast.Call("named", arguments) if not any(argument.name for argument in arguments):
             values = (argument.value for argument in arguments)
             patterns = tuple(pattern for value in values for pattern in _patterns(value, constants, report))
             if not patterns:
@@ -83,7 +88,7 @@ def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar
     scope = Scope(constants)
     scope.bindings["ndim"] = Binding("a dimension", scalar.Symbol("ndim", "shape"), node.span)
     value = Expressions(scope, report).value(node)
-    if not is_scalar(value) or any(symbol.kind != "shape" for symbol in scalar.symbols(value)):
+    if not is_condition(value) or not is_scalar(value) or any(part.kind != "shape" for part in scalar.symbols(value)):
         report.abandon(errors_spec.BadPredicate(node.span))
     return value
 

@@ -27,36 +27,41 @@ def check_rules(rules: tuple[ast.Rule, ...], library: Library, report: Report) -
         declared = {parameter.name for parameter in rule.parameters} | set(_declared(rule.body))
         reach = declared | EVERYWHERE | set(library.constants)
         read: set[str] = set()
+        applied = {id(node.call) for node in ast.walk(rule.body) if isinstance(node, ast.Apply)}
         for node in ast.walk(rule.body):
             if isinstance(node, ast.Name):
                 read.add(node.identifier)
                 if node.identifier not in reach:
                     near = closest(node.identifier, reach)
                     report.add(errors_names.UnknownName(node.span, node.identifier, near))
-            elif isinstance(node, ast.Precision):
+            elif isinstance(node, ast.Precision | ast.State) and node.dtype:
                 read.add(node.dtype)
-            elif isinstance(node, ast.State) and node.dtype:
-                read.add(node.dtype)
-            elif isinstance(node, ast.Call) and node.function not in functions.USAGE and not _is_rule(node, library):
-                near = closest(node.function, functions.USAGE)
-                report.add(errors_names.UnknownFunction(node.span, node.function, near))
+            elif isinstance(node, ast.Call):
+                _check_call(node, library, report, is_rule=id(node) in applied)
         for parameter in rule.parameters:
             if parameter.name not in read:
-                report.add(errors_names.UnusedName(parameter.span, "parameter", parameter.name))
+                place = parameter.span.word(parameter.name)
+                report.add(errors_names.UnusedName(place, "parameter", parameter.name))
 
 
 def _check_parameters(rule: ast.Rule, report: Report) -> None:
     seen: dict[str, ast.Parameter] = {}
     for parameter in rule.parameters:
+        place = parameter.span.word(parameter.name)
         if parameter.name in RESERVED_NAMES or parameter.name in ("lr", "scale"):
-            report.add(errors_names.ReservedName(parameter.span, parameter.name))
+            report.add(errors_names.ReservedName(place, parameter.name))
         if first := seen.get(parameter.name):
-            report.add(errors_names.DuplicateName(parameter.span, parameter.name, first.span))
+            report.add(errors_names.DuplicateName(place, parameter.name, first.span.word(first.name)))
         seen.setdefault(parameter.name, parameter)
 
 
-def _is_rule(call: ast.Call, library: Library) -> bool:
-    return call.function in library.rules
+def _check_call(node: ast.Call, library: Library, report: Report, *, is_rule: bool) -> None:
+    """A statement uses a rule, an expression calls a function."""
+    name, place = node.function, node.span.word(node.function)
+    if is_rule and name not in library.rules:
+        report.add(errors_names.UnknownRule(place, name, closest(name, library.rules)))
+    if not is_rule and name not in functions.USAGE:
+        report.add(errors_names.UnknownFunction(place, name, closest(name, functions.USAGE), name in library.rules))
 
 
 def _declared(block: ast.Block) -> Iterator[str]:

@@ -18,6 +18,7 @@ from muondsl.parse import ast
 
 if TYPE_CHECKING:
     from muondsl.check.modules import Modules
+    from muondsl.diagnostics.span import Span
 
 TARGETS = {
     "gradient": "update",
@@ -58,6 +59,7 @@ class Stages:
 
     def matrix(self) -> typed.Update:
         bodies, scope = self._bodies(is_matrix=True)
+        failures = self.report.failures
         stages = []
         for node in self._stages():
             if isinstance(node.body, ast.Name) and node.body.identifier == "none":
@@ -68,7 +70,8 @@ class Stages:
                 for reach in (bodies.ambient, scope):
                     reach.bindings["scale"] = Binding("the scale", named, node.span, is_read=True)
                 bodies.scale = named
-        self._require_changing(bodies)
+        if self.report.failures == failures:
+            self._require_changing(bodies)
         return typed.Update(tuple(stages), tuple(bodies.states.values()), bodies.scale or scalar.ONE)
 
     def _stages(self) -> list[ast.Stage]:
@@ -85,34 +88,36 @@ class Stages:
         first: dict[str, ast.Stage] = {}
         for node in written:
             if node.stage in first:
-                self.report.add(errors_spec.DuplicateStage(node.span, node.stage, first[node.stage].span))
+                place = first[node.stage].span.word(node.stage)
+                self.report.add(errors_spec.DuplicateStage(node.span.word(node.stage), node.stage, place))
                 continue
-            place = ast.STAGES.index(node.stage)
-            later = [name for name in first if ast.STAGES.index(name) > place]
+            later = [name for name in first if ast.STAGES.index(name) > ast.STAGES.index(node.stage)]
             if later:
-                self.report.add(errors_spec.StageOutOfOrder(node.span, node.stage, later[0], first[later[0]].span))
+                place = first[later[0]].span.word(later[0])
+                self.report.add(errors_spec.StageOutOfOrder(node.span.word(node.stage), node.stage, later[0], place))
             first[node.stage] = node
 
     def _stage(self, node: ast.Stage, bodies: Bodies, scope: Scope) -> typed.Stage:
-        before, bodies.assigned = bodies.assigned, set()
-        errors_before = len(self.report.found)
+        before, bodies.assigned, bodies.scale_span = bodies.assigned, {}, None
+        failures = self.report.failures
         statements: list[typed.Statement] = []
         with suppress(Abandoned):
             statements = self._stage_statements(node, bodies, scope)
-        if len(self.report.found) == errors_before:
+        if self.report.failures == failures:
             self._require_effect(node, bodies)
         bodies.assigned |= before
         return typed.Stage(node.stage, _heading(node), tuple(statements), node.span)
 
     def _stage_statements(self, node: ast.Stage, bodies: Bodies, scope: Scope) -> list[typed.Statement]:
-        expressions = Expressions(scope, self.report)
+        expressions = Expressions(scope, self.report, rules=self.modules.library.rules)
         if isinstance(node.body, ast.Block):
             return bodies.block(node.body, scope)
         if node.stage == "scale" and not self._is_rule(node.body):
             bodies.scale = expressions.number(node.body, "the scale")
+            bodies.scale_span = node.body.span
             return []
         if not isinstance(node.body, ast.Call | ast.Name):
-            self.report.abandon(errors_spec.StageNeedsRule(node.span, node.stage))
+            self.report.abandon(errors_spec.StageNeedsRule(node.body.span, node.stage))
         return bodies.rule(node.body, expressions)
 
     def _is_rule(self, node: ast.Expression) -> bool:
@@ -121,14 +126,17 @@ class Stages:
 
     def _require_effect(self, node: ast.Stage, bodies: Bodies) -> None:
         target = TARGETS[node.stage]
-        changed = {variable.name for variable in bodies.assigned if variable.role != "local"}
-        if bodies.scale is not None and "scale" not in bodies.ambient.bindings:
-            changed.add("scale")
+        changed = self._changed(bodies)
         for name in ("update", "parameter", "scale"):
             if name in changed and name != target:
-                self.report.add(errors_spec.AssignedInWrongStage(node.span, name, node.stage))
+                self.report.add(errors_spec.AssignedInWrongStage(changed[name], name, node.stage, target))
         if target not in changed:
-            self.report.add(errors_spec.StageWithoutEffect(node.span, node.stage, target))
+            self.report.add(errors_spec.StageWithoutEffect(node.span.word(node.stage), node.stage, target))
+
+    def _changed(self, bodies: Bodies) -> dict[str, Span]:
+        """What was given a value, and where, of that which stages are for."""
+        changed = {variable.name: span for variable, span in bodies.assigned.items() if variable.role != "local"}
+        return changed | ({"scale": bodies.scale_span} if bodies.scale_span else {})
 
     def _require_changing(self, bodies: Bodies) -> None:
         for state in bodies.states.values():
@@ -142,8 +150,10 @@ class Stages:
         node = written[0]
         own = [item for item in self.modules.chain[0].items if isinstance(item, ast.Otherwise)]
         for extra in own[1:]:
-            self.report.add(errors_spec.DuplicateStage(extra.span, "otherwise", own[0].span))
+            place = own[0].span.word("otherwise")
+            self.report.add(errors_spec.DuplicateStage(extra.span.word("otherwise"), "otherwise", place))
         bodies, scope = self._bodies(is_matrix=False)
+        failures = self.report.failures
         statements: list[typed.Statement] = []
         with suppress(Abandoned):
             if isinstance(node.body, ast.Block):
@@ -151,8 +161,11 @@ class Stages:
             elif isinstance(node.body, ast.Call | ast.Name):
                 statements = bodies.rule(node.body, Expressions(scope, self.report, is_matrix=False))
             else:
-                self.report.add(errors_spec.StageNeedsRule(node.span, "otherwise"))
-        self._require_changing(bodies)
+                self.report.add(errors_spec.StageNeedsRule(node.body.span, "otherwise"))
+        if self.report.failures == failures:
+            self._require_changing(bodies)
+            if bodies.scale_span:
+                self.report.add(errors_spec.AssignedInWrongStage(bodies.scale_span, "scale", "otherwise", "update"))
         stage = typed.Stage("otherwise", _heading(node), tuple(statements), node.span)
         return typed.Update((stage,), tuple(bodies.states.values()), bodies.scale or scalar.ONE), node.overrides
 

@@ -11,35 +11,38 @@ from muondsl.check import typed
 from muondsl.check.declarations import check_checkpoint, check_hyper, check_overrides, hypers_of
 from muondsl.check.expressions import Expressions
 from muondsl.check.modules import RESERVED_NAMES, Modules, gather
-from muondsl.check.report import Abandoned, Report
+from muondsl.check.report import Abandoned, Report, Stopped
 from muondsl.check.routes import check_routes
 from muondsl.check.rule_definitions import check_rules
 from muondsl.check.scope import Binding, Scope
 from muondsl.check.stages import Stages
-from muondsl.check.values import is_scalar, is_tensor
+from muondsl.check.values import Value, describe, is_condition, is_scalar, is_tensor
 from muondsl.diagnostics import errors_names, errors_spec, errors_types
-from muondsl.diagnostics.diagnostic import SpecError
 from muondsl.diagnostics.span import Source, Span
+from muondsl.diagnostics.spec_error import SpecError
 from muondsl.ir import scalar
 from muondsl.ir.reserved import is_usable, is_usable_class
 from muondsl.parse import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def check(source: Source, directory: Path | None = None) -> typed.CheckedSpec:
     """The meaning of a spec; paths in it are taken from `directory`. Raises SpecError with all errors found."""
     report = Report()
-    modules = gather(source, directory or Path(), report)
-    check_rules(modules.own, modules.library, report)
-    header = _header(modules, report)
     spec = None
-    if header is not None:
-        spec = _Spec(modules, report).check(header)
+    with suppress(Stopped):
+        modules = gather(source, directory or Path(), report)
+        if modules.is_complete:
+            check_rules(modules.own, modules.library, report)
+        header = _header(modules, report)
+        if header is not None and modules.is_complete:
+            spec = _Spec(modules, report).check(header)
     if report.found:
         raise SpecError(report.found)
     assert spec is not None
+    assert not report.failures
     return spec
 
 
@@ -49,10 +52,13 @@ def check_file(source: Source, directory: Path | None = None) -> typed.CheckedSp
     modules = gather(source, directory or Path(), report)
     if any(isinstance(item, ast.Optimizer) for item in modules.chain[0].items):
         return check(source, directory)
-    check_rules(modules.own, modules.library, report)
+    with suppress(Stopped):
+        if modules.is_complete:
+            check_rules(modules.own, modules.library, report)
+        _Spec(modules, report).declare_constants()
     for item in modules.chain[0].items:
         if not isinstance(item, ast.Rule | ast.Const | ast.Use | ast.Cite):
-            report.add(errors_names.NoOptimizer(item.span))
+            report.add(errors_names.NoOptimizer(_keyword(item.span)))
     if report.found:
         raise SpecError(report.found)
     return None
@@ -67,8 +73,14 @@ def _header(modules: Modules, report: Report) -> ast.Optimizer | None:
     for extra in headers[1:]:
         report.add(errors_names.SeveralOptimizers(extra.span, headers[0].span))
     if not is_usable_class(headers[0].name):
-        report.add(errors_names.PythonKeyword(headers[0].span, headers[0].name))
+        name = headers[0].name
+        report.add(errors_names.PythonKeyword(headers[0].span.word(name), name))
     return headers[0]
+
+
+def _keyword(span: Span) -> Span:
+    """The word with which an item begins."""
+    return Span(span.source, span.start, span.start + len(span.text.split()[0]))
 
 
 @dataclass
@@ -78,18 +90,23 @@ class _Spec:
     scope: Scope = field(default_factory=Scope)
 
     def check(self, header: ast.Optimizer) -> typed.CheckedSpec:
-        self._declare_constants()
+        failures = self.report.failures
+        self.declare_constants()
         hypers = [check_hyper(node, self.report) for node in hypers_of(self.modules, self.report)]
         self._declare_hypers(hypers, header)
         self._declare_lets()
         shared = self._rules_scope()
         stages = Stages(self.modules, self.report, self.scope, shared)
         matrix = stages.matrix()
+        failures_before = self.report.failures
         otherwise, overrides = stages.otherwise()
+        if self.report.failures > failures_before:
+            overrides = ()
         routes = check_routes(self._routes(), otherwise is not None, shared, self.report)
         self._require_apart(hypers, matrix, otherwise)
         used = set(_hypers_read(matrix)) | (set(_hypers_read(otherwise)) if otherwise else set())
-        self._require_read(used)
+        if self.report.failures == failures:
+            self._require_read(used)
         own = self.modules.chain[0]
         return typed.CheckedSpec(
             header.name,
@@ -114,27 +131,20 @@ class _Spec:
                 return found
         return []
 
-    def _declare_constants(self) -> None:
-        for constant in self.modules.library.constants.values():
-            self._constant(constant)
+    def declare_constants(self) -> None:
+        constants = self.modules.library.constants
+        for name, constant in constants.items():
+            self.scope.bindings[name] = Binding("a constant", None, constant.span.word(name))
+        for name in _in_order(constants, self.report):
+            with suppress(Abandoned):
+                self.scope.bindings[name].value = self._constant(constants[name])
 
-    def _constant(self, constant: ast.Const) -> None:
-        if constant.name in self.scope.bindings:
-            return
-        binding = Binding("a constant", None, constant.span)
-        self.scope.bindings[constant.name] = binding
-        try:
-            for node in _names(constant.value):
-                if (other := self.modules.library.constants.get(node)) and other is not constant:
-                    self._constant(other)
-            value = Expressions(self.scope, self.report).value(constant.value)
-        except Abandoned:
-            return
+    def _constant(self, constant: ast.Const) -> Value:
+        value = Expressions(self.scope, self.report).value(constant.value)
         if is_tensor(value) or (is_scalar(value) and not scalar.is_constant(value)):
             purpose = f"the constant `{constant.name}`"
-            self.report.add(errors_types.NotCompileTime(constant.value.span, purpose))
-            return
-        binding.value = value
+            self.report.abandon(errors_types.NotCompileTime(constant.value.span, purpose))
+        return value
 
     def _cited(self) -> tuple[tuple[str, str], ...]:
         """Constants that the spec or a rule it uses reads, with their sources."""
@@ -156,28 +166,48 @@ class _Spec:
                 symbol = scalar.Symbol(hyper.name, "hyper")
                 self.scope.bindings[hyper.name] = Binding("a hyper", symbol, hyper.span, is_read=True)
         if all(hyper.name != "lr" for hyper in hypers):
-            self.report.add(errors_spec.MissingLearningRate(header.span, header.name))
+            self.report.add(errors_spec.MissingLearningRate(header.span.word(header.name), header.name))
             self.scope.bindings["lr"] = Binding("a hyper", None, header.span, is_read=True)
 
     def _declare_lets(self) -> None:
-        own = {name for item in self.modules.chain[0].items if isinstance(item, ast.Let) for name in item.names}
+        """Those of the spec and of its parents, each as the youngest file has it."""
+        chosen: dict[str, ast.Let] = {}
         for file in reversed(self.modules.chain):
+            here: dict[str, ast.Let] = {}
             for item in file.items:
-                if isinstance(item, ast.Let) and (file is self.modules.chain[0] or not own & set(item.names)):
-                    self._let(item)
+                for name in item.names if isinstance(item, ast.Let) else ():
+                    assert isinstance(item, ast.Let)
+                    if first := here.get(name):
+                        places = item.span.word(name), first.span.word(name)
+                        self.report.add(errors_names.DuplicateName(places[0], name, places[1]))
+                    here[name] = chosen[name] = item
+        lets = {name: let for name, let in chosen.items() if self._may_declare(name, let.span.word(name))}
+        for name, let in lets.items():
+            self.scope.bindings[name] = Binding("a scalar", None, let.span.word(name))
+        for name in _in_order(lets, self.report):
+            with suppress(Abandoned):
+                self.scope.bindings[name].value = scalar.Named(name, self._let(name, lets[name]))
 
-    def _let(self, node: ast.Let) -> None:
-        name = node.names[0]
-        if len(node.names) > 1 or name in RESERVED_NAMES or name in ("lr", "scale"):
-            self.report.add(errors_names.ReservedName(node.span, name))
-            return
+    def _may_declare(self, name: str, place: Span) -> bool:
+        if name in RESERVED_NAMES or name in ("lr", "scale"):
+            self.report.add(errors_names.ReservedName(place, name))
+            return False
         if first := self.scope.find(name):
-            self.report.add(errors_names.DuplicateName(node.span, name, first.span))
-            return
-        binding = Binding("a scalar", None, node.span)
-        with suppress(Abandoned):
-            binding.value = scalar.Named(name, Expressions(self.scope, self.report).number(node.value, f"`{name}`"))
-        self.scope.bindings[name] = binding
+            self.report.add(errors_names.DuplicateName(place, name, first.span))
+            return False
+        return True
+
+    def _let(self, name: str, node: ast.Let) -> scalar.Scalar:
+        expressions = Expressions(self.scope, self.report)
+        if len(node.names) == 1:
+            return expressions.number(node.value, f"`{name}`")
+        items = expressions.items(node.value, "what is taken apart")
+        if len(items) != len(node.names):
+            self.report.abandon(errors_types.WrongTupleLength(node.value.span, len(node.names), len(items)))
+        item = items[node.names.index(name)]
+        if not is_scalar(item) or is_condition(item):
+            self.report.abandon(errors_types.ExpectedScalar(node.value.span, describe(item), f"`{name}`"))
+        return item
 
     def _rules_scope(self) -> Scope:
         """What every rule sees beside the tensors: constants and `lr`."""
@@ -194,17 +224,34 @@ class _Spec:
 
     def _require_read(self, used: set[str]) -> None:
         """A hyper or let that this file declares and nothing reads is a mistake; an inherited one just goes."""
-        if self.report.found:
-            return
         for item in self.modules.chain[0].items:
             if isinstance(item, ast.Hyper) and item.name not in used and item.name != "lr":
-                self.report.add(errors_names.UnusedName(item.span, "hyper", item.name))
+                self.report.add(errors_names.UnusedName(item.span.word(item.name), "hyper", item.name))
             if isinstance(item, ast.Let) and not self.scope.bindings[item.names[0]].is_read:
-                self.report.add(errors_names.UnusedName(item.span, "name", item.names[0]))
+                self.report.add(errors_names.UnusedName(item.span.word(item.names[0]), "name", item.names[0]))
 
 
-def _names(node: ast.Expression) -> Iterator[str]:
-    return (part.identifier for part in ast.walk(node) if isinstance(part, ast.Name))
+def _in_order(definitions: Mapping[str, ast.Const] | Mapping[str, ast.Let], report: Report) -> list[str]:
+    """The names, each behind those that its definition reads. Reports what is defined by itself."""
+    done: dict[str, None] = {}
+    active: list[str] = []
+    pending: list[tuple[str, bool]] = [(name, False) for name in reversed(list(definitions))]
+    while pending:
+        name, is_complete = pending.pop()
+        if is_complete:
+            done[active.pop()] = None
+        elif name in active:
+            place = next(place for read, place in _names(definitions[active[-1]].value) if read == name)
+            report.add(errors_names.CircularDefinition(place, (*active[active.index(name) :], name)))
+        elif name not in done:
+            active.append(name)
+            pending.append((name, True))
+            pending += [(read, False) for read, _ in _names(definitions[name].value) if read in definitions]
+    return list(done)
+
+
+def _names(node: ast.Expression) -> Iterator[tuple[str, Span]]:
+    return ((part.identifier, part.span) for part in ast.walk(node) if isinstance(part, ast.Name))
 
 
 def _hypers_read(update: typed.Update) -> Iterator[str]:

@@ -35,7 +35,33 @@ def is_condition(value: Value) -> bool:
     match value:
         case typed.Elementwise() | typed.Read():
             return value.is_mask
+        case typed.Choose(_, then):
+            return is_condition(then)
     return is_scalar(value) and scalar.is_condition(value)
+
+
+def parts(value: scalar.Scalar) -> tuple[scalar.Scalar, ...]:
+    """The scalars directly inside a scalar."""
+    match value:
+        case scalar.Named(_, inner):
+            return (inner,)
+        case scalar.Call(_, arguments):
+            return arguments
+        case _:
+            return ()
+
+
+def operations(value: typed.Tensor) -> int:
+    """How many operations a tensor expression is."""
+    match value:
+        case typed.Read():
+            return 0
+        case typed.Elementwise(_, operands):
+            return 1 + sum(operations(operand) for operand in operands if is_tensor(operand))
+        case typed.Product(left, right) | typed.Choose(_, left, right):
+            return 1 + operations(left) + operations(right)
+        case typed.Transposed(operand) | typed.Reduce(_, operand) | typed.Convert(operand):
+            return 1 + operations(operand)
 
 
 def describe(value: Value) -> str:

@@ -1,7 +1,8 @@
-"""What a diagnostic is: data with a code and a place. Rendering is in `render.py`; the catalogue is in `errors_*.py`."""
+"""What a diagnostic is: data with a code and a place. `render.py` lays it out; `errors_*.py` hold them all."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import cleandoc
@@ -22,7 +23,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(ABC):
     """One error at one place. A subclass's docstring is the long form that `muondsl explain CODE` prints.
 
     `context` holds the places that led here: the uses of a rule inside which the error was found.
@@ -32,8 +33,9 @@ class Diagnostic:
     span: Span
     context: tuple[Label, ...] = field(default=(), kw_only=True, compare=False)
 
+    @abstractmethod
     def message(self) -> str:
-        raise NotImplementedError(type(self).__name__)
+        """What is wrong, in one line."""
 
     def label(self) -> str:
         return ""
@@ -50,24 +52,6 @@ class Diagnostic:
     @classmethod
     def explanation(cls) -> str:
         return cleandoc(cls.__doc__ or "")
-
-
-class SpecError(Exception):
-    """A spec that cannot be compiled; `diagnostics` holds every error found, in the order of their places."""
-
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(sorted(set(diagnostics), key=_order))
-        super().__init__(self.diagnostics)
-
-    def __str__(self) -> str:
-        from muondsl.diagnostics.render import render
-
-        return "\n".join(render(diagnostic) for diagnostic in self.diagnostics)
-
-
-def _order(diagnostic: Diagnostic) -> tuple[str, int, int, str, str]:
-    span = diagnostic.span
-    return span.source.name, span.start, span.end, diagnostic.code, diagnostic.message()
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

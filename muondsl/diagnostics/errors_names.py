@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from muondsl.diagnostics.diagnostic import Diagnostic, Label, did_you_mean, listing
@@ -18,12 +18,16 @@ class ParentNotFound(Diagnostic):
     code: ClassVar[str] = "M0101"
     parent: str
     path: str
+    close: str | None
 
     def message(self) -> str:
         return f"cannot find the optimizer `{self.parent}` that this one extends"
 
     def label(self) -> str:
         return f"there is no file {self.path}"
+
+    def helps(self) -> tuple[str, ...]:
+        return (f"there is a file {self.close} in this directory",) if self.close else ()
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,16 @@ class UsedFileNotFound(Diagnostic):
 
     code: ClassVar[str] = "M0102"
     path: str
+    close: str | None
 
     def message(self) -> str:
         return f'cannot find "{self.path}"'
+
+    def label(self) -> str:
+        return "there is no such file beside this one"
+
+    def helps(self) -> tuple[str, ...]:
+        return did_you_mean(self.close)
 
 
 @dataclass(frozen=True)
@@ -91,9 +102,13 @@ class WrongOptimizerInFile(Diagnostic):
     code: ClassVar[str] = "M0106"
     parent: str
     path: str
+    found: str | None
 
     def message(self) -> str:
         return f"{self.path} does not declare the optimizer `{self.parent}`"
+
+    def label(self) -> str:
+        return f"it declares `{self.found}`" if self.found else "it declares no optimizer"
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ class UnknownName(Diagnostic):
 
     code: ClassVar[str] = "M0201"
     name: str
-    close: str | None
+    close: str | None = field(compare=False)
 
     def message(self) -> str:
         return f"unknown name `{self.name}`"
@@ -157,7 +172,7 @@ class UnknownRule(Diagnostic):
 
     code: ClassVar[str] = "M0203"
     name: str
-    close: str | None
+    close: str | None = field(compare=False)
 
     def message(self) -> str:
         return f"there is no rule `{self.name}`"
@@ -175,12 +190,18 @@ class UnknownFunction(Diagnostic):
 
     code: ClassVar[str] = "M0204"
     name: str
-    close: str | None
+    close: str | None = field(compare=False)
+    is_rule: bool = field(default=False, compare=False)
 
     def message(self) -> str:
         return f"unknown function `{self.name}`"
 
+    def label(self) -> str:
+        return "a rule, and no function" if self.is_rule else ""
+
     def helps(self) -> tuple[str, ...]:
+        if self.is_rule:
+            return ("a rule stands after the name of a stage, or in a line of its own",)
         return did_you_mean(self.close)
 
 
@@ -190,7 +211,7 @@ class UnknownDtype(Diagnostic):
 
     code: ClassVar[str] = "M0205"
     name: str
-    close: str | None
+    close: str | None = field(compare=False)
 
     def message(self) -> str:
         return f"`{self.name}` is not a number format"
@@ -275,3 +296,17 @@ class AmbiguousRule(Diagnostic):
 
     def secondary(self) -> tuple[Label, ...]:
         return (Label(self.first, "declared here too"),)
+
+
+@dataclass(frozen=True)
+class CircularDefinition(Diagnostic):
+    """A constant or name is defined by itself, directly or through others, so it has no value."""
+
+    code: ClassVar[str] = "M0211"
+    names: tuple[str, ...]
+
+    def message(self) -> str:
+        return f"`{self.names[0]}` is defined by itself"
+
+    def notes(self) -> tuple[str, ...]:
+        return (" → ".join(self.names),)

@@ -47,20 +47,26 @@ class MissingLearningRate(Diagnostic):
     def message(self) -> str:
         return f"`{self.optimizer}` has no hyper `lr`"
 
+    def label(self) -> str:
+        return "the step of the parameter is `lr * scale * update`"
+
     def helps(self) -> tuple[str, ...]:
         return ("declare it: `hyper lr = 1e-3 in [0, inf)`",)
 
 
 @dataclass(frozen=True)
 class BadHyperDefault(Diagnostic):
-    """The default of a hyper is a number, or a tuple of numbers such as `(0.9, 0.999)`, known at compile time."""
+    """The default of a hyper is a number, or a tuple of numbers such as `(0.9, 0.999)`, known at compile time. `lr` is
+    one number. A default that `otherwise … with` gives is of the kind that the hyper has.
+    """
 
     code: ClassVar[str] = "M0404"
     name: str
     found: str
+    needed: str = "a number or a tuple of numbers"
 
     def message(self) -> str:
-        return f"the default of `{self.name}` must be a number or a tuple of numbers"
+        return f"the default of `{self.name}` must be {self.needed}"
 
     def label(self) -> str:
         return f"this is {self.found}"
@@ -125,9 +131,14 @@ class AssignedInWrongStage(Diagnostic):
     code: ClassVar[str] = "M0504"
     target: str
     stage: str
+    purpose: str
 
     def message(self) -> str:
-        return f"the stage `{self.stage}` cannot change `{self.target}`"
+        stage = "`otherwise`" if self.stage == "otherwise" else f"the stage `{self.stage}`"
+        return f"{stage} cannot change `{self.target}`"
+
+    def label(self) -> str:
+        return f"`{self.stage}` is for changing `{self.purpose}`"
 
 
 @dataclass(frozen=True)
@@ -184,6 +195,19 @@ class StateNeverChanges(Diagnostic):
 
 
 @dataclass(frozen=True)
+class ScaleNotOnce(Diagnostic):
+    """The stage `scale` gives one scalar, once: a scale given before would be forgotten, and a scale given in a loop
+    would be that of the last iteration. Put the cases together with `if … then … else`.
+    """
+
+    code: ClassVar[str] = "M0509"
+    problem: str
+
+    def message(self) -> str:
+        return f"`scale` is given {self.problem}"
+
+
+@dataclass(frozen=True)
 class MissingArgument(Diagnostic):
     """The rule has parameters without a default, and no argument is given for one of them."""
 
@@ -225,12 +249,15 @@ class TooManyArguments(Diagnostic):
     code: ClassVar[str] = "M0603"
     rule: str
     count: int
+    follows_named: bool
 
     def message(self) -> str:
+        if self.follows_named:
+            return "an argument without a name follows one with a name"
         return f"`{self.rule}` has {self.count} parameter{'' if self.count == 1 else 's'}"
 
     def label(self) -> str:
-        return "this argument has no place"
+        return "give it a name" if self.follows_named else "this argument has no place"
 
 
 @dataclass(frozen=True)
@@ -272,13 +299,15 @@ class LoopTooLong(Diagnostic):
 
 @dataclass(frozen=True)
 class ProgramTooLarge(Diagnostic):
-    """With all rules inlined and all loops unrolled, a step may hold a bounded number of operations."""
+    """What a spec comes to, with every rule put in the place of its use, every loop unrolled and every name replaced
+    by what it stands for, is bounded: so that compiling ends soon, and a step does not launch thousands of kernels.
+    """
 
     code: ClassVar[str] = "M0607"
-    limit: int
+    excess: str
 
     def message(self) -> str:
-        return f"the step has more than {self.limit} operations once rules and loops are unrolled"
+        return f"{self.excess} once rules, loops and names are expanded"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class InnerDimensionMismatch(Diagnostic):
     code: ClassVar[str] = "M0302"
     left: str
     right: str
+    is_repaired_by_transpose: bool
 
     def message(self) -> str:
         return f"cannot multiply {self.left} by {self.right}"
@@ -41,7 +42,7 @@ class InnerDimensionMismatch(Diagnostic):
         return "inner dimensions differ"
 
     def helps(self) -> tuple[str, ...]:
-        return ("a transpose `'` may be missing",)
+        return ("a transpose `'` may be missing",) if self.is_repaired_by_transpose else ()
 
 
 @dataclass(frozen=True)
@@ -308,3 +309,20 @@ class NotAMatrix(Diagnostic):
 
     def helps(self) -> tuple[str, ...]:
         return ("write `*` for a product with a number",)
+
+
+@dataclass(frozen=True)
+class ExpectedCount(Diagnostic):
+    """A whole number that is not negative is needed here: the length of a list, or the place of an item, counted
+    from zero. Nothing is counted from the end.
+    """
+
+    code: ClassVar[str] = "M0321"
+    found: str
+    purpose: str
+
+    def message(self) -> str:
+        return f"{self.purpose} must be a whole number that is not negative"
+
+    def label(self) -> str:
+        return f"this is {self.found}"

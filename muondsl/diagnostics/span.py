@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,6 +57,15 @@ class Span:
     def place(self) -> str:
         """`name:line`, the form that generated comments use."""
         return f"{self.source.stable_name or self.source.name}:{self.line}"
+
+    def word(self, word: str) -> Span:
+        """The place of a word inside this one: its first; this one where it is not found."""
+        found = re.compile(rf"\b{re.escape(word)}\b").search(self.source.text, self.start, self.end)
+        return Span(self.source, found.start(), found.end()) if found else self
+
+    def last(self, length: int) -> Span:
+        """The last `length` characters."""
+        return Span(self.source, max(self.start, self.end - length), self.end)
 
     def to(self, other: Span) -> Span:
         return Span(self.source, self.start, max(self.end, other.end))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import textwrap
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -14,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from muondsl.check.modules import file_of
 from muondsl.diagnostics.render import visible
 from muondsl.emit.files import GeneratedFile, Header
-from muondsl.emit.mathematics import mathematics, statement_mathematics
+from muondsl.emit.mathematics import statement_mathematics
 from muondsl.emit.python_scalar import quoted, to_python
 from muondsl.emit.roll_loops import Loop, roll_loops
 from muondsl.emit.standalone import inline_runtime
 from muondsl.emit.torch_statements import FORMATS, Statement, statements
+from muondsl.emit.words import class_text, default_text, docstring, module_text, stage_words
 from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
 from muondsl.ir.reserved import KEYWORDS, LOCALS
@@ -76,8 +75,8 @@ def _context(spec: CheckedSpec, plan: Plan, fingerprint: str) -> dict[str, Any]:
     body = "".join(line for update in updates for line in update["body"])
     return {
         "name": spec.name,
-        "docstring": _docstring(_module_text(spec)),
-        "class_docstring": _docstring(_class_text(spec), indent="    "),
+        "docstring": docstring(module_text(spec)),
+        "class_docstring": docstring(class_text(spec), indent="    "),
         "fingerprint": fingerprint,
         "uses_math": "math." in body,
         "runtime_names": list(_runtime_names(spec)),
@@ -85,7 +84,7 @@ def _context(spec: CheckedSpec, plan: Plan, fingerprint: str) -> dict[str, Any]:
         "updates": updates,
         "hypers": [_hyper(hyper) for hyper in spec.hypers],
         "overrides": [
-            {"name": name, "default": _default(default), "type": _hyper_type(default)}
+            {"name": name, "default": default_text(default), "type": _hyper_type(default)}
             for name, default in spec.overrides
         ],
         "routes": list(_routes(spec)),
@@ -106,24 +105,10 @@ def _runtime_names(spec: CheckedSpec) -> Iterator[str]:
     yield from ("SpecOptimizer", "State")
 
 
-def _docstring(text: str, indent: str = "") -> str:
-    """The text between triple quotes: it can neither end them nor escape anything."""
-    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    if safe.endswith('"'):
-        safe = safe[:-1] + '\\"'
-    return textwrap.indent(safe, indent).strip()
-
-
 def _hyper_type(default: str | tuple[str, ...]) -> str:
     if isinstance(default, tuple):
         return f"tuple[{', '.join('float' for _ in default)}]"
     return "float | Tensor"
-
-
-def _default(default: str | tuple[str, ...]) -> str:
-    """The default as written."""
-    values = [to_python(sc.Number(value)) for value in (default if isinstance(default, tuple) else (default,))]
-    return f"({', '.join(values)})" if isinstance(default, tuple) else values[0]
 
 
 def _hyper(hyper: typed.Hyper) -> dict[str, str]:
@@ -138,7 +123,7 @@ def _hyper(hyper: typed.Hyper) -> dict[str, str]:
     return {
         "name": hyper.name,
         "declaration": f"Hyper({', '.join(fields)})",
-        "default": _default(hyper.default),
+        "default": default_text(hyper.default),
         "type": _hyper_type(hyper.default),
     }
 
@@ -154,43 +139,6 @@ def _routes(spec: CheckedSpec) -> Iterator[dict[str, str]]:
             for name in ("ndim", "rows", "cols", "numel")
         }
         yield {"target": target, "condition": to_python(sc.substitute(condition, places))}
-
-
-def _module_text(spec: CheckedSpec) -> str:
-    """What the file says of itself: the spec's words, the stages, the algorithm, the sources."""
-    arrows = " → ".join(_stage_words(stage.heading) for stage in spec.matrix.stages)
-    parts = [spec.docstring.strip() or f"The optimizer {spec.name}.", f"gradient → {arrows} → apply" if arrows else ""]
-    parts += ["For each matrix θ (r rows, c columns) with gradient g, learning rate η, at step t:"]
-    parts += [textwrap.indent("\n".join(mathematics(spec.matrix)), "    ")]
-    if spec.otherwise:
-        parts += ["For every other parameter:", textwrap.indent("\n".join(mathematics(spec.otherwise)), "    ")]
-    sources = [f"- {source}" for source in spec.citations]
-    sources += [f"- {name}: {source}" for name, source in spec.constants]
-    if sources:
-        parts += ["Sources:\n\n" + "\n".join(sources)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _stage_words(heading: str) -> str:
-    """`nesterov` for `momentum nesterov(beta = momentum)`; the stage's own name where no rule is named."""
-    match = re.match(r"(\w+) ([A-Za-z_]\w*)(?:\(|$)", heading)
-    return match.group(2) if match and match.group(1) != "scale" else heading.split()[0]
-
-
-def _class_text(spec: CheckedSpec) -> str:
-    first = " ".join((spec.docstring.strip() or f"The optimizer {spec.name}.").split())
-    lines = [*textwrap.wrap(first, 112), "", "Args:"]
-    lines.append(
-        "    params (iterable): parameters or named parameters to optimize, or dicts defining parameter groups"
-    )
-    for hyper in spec.hypers:
-        kind = "tuple of floats" if isinstance(hyper.default, tuple) else "float or Tensor"
-        shown = _default(hyper.default)
-        lines.append(f"    {hyper.name} ({kind}, optional): in {hyper.interval} (default: {shown})")
-    for name, default in spec.overrides:
-        meaning = f"`{name}` of parameters that are not matrices (default: {_default(default)})"
-        lines.append(f"    otherwise_{name} (float, optional): {meaning}")
-    return "\n".join(lines)
 
 
 @dataclass
@@ -334,13 +282,13 @@ def _table(loop: Loop, origin: ir.Origin, tables: list[dict[str, str]]) -> str:
         return f"range({len(loop.rows)})"
     rows = [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in loop.rows]
     value = f"({rows[0]},) * {len(rows)}" if len(set(rows)) == 1 else f"({', '.join(rows)},)"
-    base = f"{_stage_words(origin.stage)}_coefficients".upper()
+    base = f"{stage_words(origin.stage)}_coefficients".upper()
     for table in tables:
         if table["value"] == value:
             return table["name"]
     taken = {table["name"] for table in tables}
     name = next(name for name in (base, *(f"{base}_{number}" for number in range(2, 99))) if name not in taken)
-    comment = f"({', '.join(loop.names)}) of each iteration of {_stage_words(origin.stage)}"
+    comment = f"({', '.join(loop.names)}) of each iteration of {stage_words(origin.stage)}"
     tables.append({"name": name, "value": value, "comment": comment})
     return name
 

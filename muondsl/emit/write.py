@@ -6,9 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from muondsl.diagnostics.diagnostic import SpecError
 from muondsl.diagnostics.errors_spec import CannotWrite, NotGenerated, StaleOutput
 from muondsl.diagnostics.span import Span
+from muondsl.diagnostics.spec_error import SpecError
 from muondsl.emit.files import GeneratedFile
 from muondsl.emit.plan_to_python import FIRST_WORDS
 

@@ -13,8 +13,9 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
 from lark.visitors import Transformer_NonRecursive
 
 from muondsl.diagnostics import errors_text as errors
-from muondsl.diagnostics.diagnostic import Diagnostic, SpecError
+from muondsl.diagnostics.diagnostic import Diagnostic
 from muondsl.diagnostics.span import Source, Span
+from muondsl.diagnostics.spec_error import SpecError
 from muondsl.parse import ast
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -43,7 +44,9 @@ class Hyper:
             raise ValueError(f"{self.name} should be in {self.interval} but is: {value}")
 
     def _contains(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
+        if isinstance(value, bool) or not isinstance(value, Real | Tensor):
+            return False
+        if isinstance(value, Tensor) and value.numel() != 1:
             return False
         number = float(value)
         above = self.lower <= number if self.lower_closed else self.lower < number
@@ -139,8 +142,10 @@ class Checkpoint:
     system: str
     entries: Mapping[str, object]
 
-    def agrees(self, group: Mapping[str, object]) -> bool:
-        return all(name in group and _plain(group[name]) == value for name, value in self.entries.items())
+    def differences(self, group: Mapping[str, object]) -> list[str]:
+        """What a group says otherwise, or does not say."""
+        found = {name: _plain(group.get(name, "missing")) for name in self.entries}
+        return [f"{name} = {value}" for name, value in found.items() if value != self.entries[name]]
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
 from typing import Any, ClassVar, overload
 
 import torch
@@ -83,7 +82,7 @@ class SpecOptimizer(Optimizer):
         Args:
             closure (Callable, optional): evaluates the model again and returns the loss.
 
-        Raises RuntimeError for a sparse gradient, before anything is changed.
+        Raises RuntimeError for a gradient that is sparse or not of its parameter's dtype, before anything is changed.
         """
         loss = None
         if closure is not None:
@@ -91,14 +90,24 @@ class SpecOptimizer(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None and parameter.grad.layout != torch.strided:
-                    raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+                if parameter.grad is not None:
+                    self._check_gradient(parameter, parameter.grad)
         for group in self.param_groups:
             hypers = {hyper.name: hyper.number(group[hyper.name]) for hyper in self.hypers}
             for parameter in group["params"]:
                 if parameter.grad is not None and parameter.numel():
                     self._step_parameter(group["route"], parameter, parameter.grad, hypers)
         return loss
+
+    def _check_gradient(self, parameter: Tensor, gradient: Tensor) -> None:
+        name = type(self).__name__
+        if gradient.layout != torch.strided:
+            raise RuntimeError(f"{name} does not support sparse gradients")
+        if gradient.dtype != parameter.dtype:
+            raise RuntimeError(
+                f"{name} does not support gradients of another dtype than their parameter: "
+                f"{gradient.dtype} for {parameter.dtype}"
+            )
 
     def _step_parameter(
         self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
@@ -128,12 +137,17 @@ class SpecOptimizer(Optimizer):
             return
         members = [given] if isinstance(given, Tensor) else list(given)
         options = {key: value for key, value in param_group.items() if key != "params"}
-        for route, chosen in self._divided(members, options).items():
-            group = {**options, "params": chosen, "route": route}
-            if route == OTHERWISE:
-                group = {**self._otherwise_defaults, **group}
-            self._check_group(group)
-            super().add_param_group(group)
+        before = len(self.param_groups)
+        try:
+            for route, chosen in self._divided(members, options).items():
+                group = {**options, "params": chosen, "route": route}
+                if route == OTHERWISE:
+                    group = {**self._otherwise_defaults, **group}
+                self._check_group(group)
+                super().add_param_group(group)
+        except Exception:
+            del self.param_groups[before:]
+            raise
 
     def _divided(self, members: list[Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
         """The members of a group by their route."""
@@ -205,32 +219,55 @@ class SpecOptimizer(Optimizer):
         Raises ValueError, before anything is changed, for a checkpoint of another spec (unless `any_fingerprint`), of
         a class whose groups say that it computes something else, of other routes, or with other states.
         """
-        for saved in state_dict["param_groups"]:
+        accepted: dict[str, Any] = {}
+
+        def accept(_: Optimizer, given: dict[str, Any]) -> dict[str, Any]:
+            accepted.update(self._accepted(given, any_fingerprint=any_fingerprint))
+            return accepted
+
+        # Behind the hooks that may adapt the checkpoint, and before those that may look at what was loaded.
+        accepting = self.register_load_state_dict_pre_hook(accept)
+        restoring = self.register_load_state_dict_post_hook(lambda _: self._restore_formats(accepted), prepend=True)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            accepting.remove()
+            restoring.remove()
+
+    def _accepted(self, given: Mapping[str, Any], *, any_fingerprint: bool) -> dict[str, Any]:
+        """The checkpoint as torch may load it."""
+        groups = list(given["param_groups"])
+        for saved in groups:
             self._check_identity(saved, any_fingerprint=any_fingerprint)
-        accepted = copy(state_dict)
-        accepted["param_groups"] = [
-            self._own_entries(saved, own)
-            for saved, own in zip(state_dict["param_groups"], self.param_groups, strict=False)
-        ] + list(state_dict["param_groups"][len(self.param_groups) :])
+        own = [self._own_entries(saved, group) for saved, group in zip(groups, self.param_groups, strict=False)]
+        accepted = {**given, "param_groups": own + groups[len(own) :]}
         self._check_states(accepted)
-        super().load_state_dict(accepted)
-        self._restore_formats(accepted)
+        return accepted
 
     def _check_identity(self, saved: Mapping[str, Any], *, any_fingerprint: bool) -> None:
         name = type(self).__name__
         found = saved.get("fingerprint")
-        if any_fingerprint or found == self.fingerprint:
+        if any_fingerprint:
             return
-        if found is not None:
+        if found not in (None, self.fingerprint):
             raise ValueError(
                 f"the checkpoint was written by another spec: its fingerprint is {found}, that of {name} "
                 f"is {self.fingerprint}; pass any_fingerprint=True to load it all the same"
             )
-        if not any(checkpoint.agrees(saved) for checkpoint in self.checkpoints):
-            known = ", ".join(sorted({checkpoint.system for checkpoint in self.checkpoints})) or "no other class"
+        # A class that loaded our checkpoint keeps the fingerprint in its groups, even if it computes something else.
+        if found is not None and not any(key in saved for each in self.checkpoints for key in each.entries):
+            return
+        differences = [checkpoint.differences(saved) for checkpoint in self.checkpoints]
+        if not differences:
             raise ValueError(
-                f"the checkpoint has no fingerprint, and its groups are not those of a class that computes what "
-                f"{name} does ({known}); pass any_fingerprint=True to load it all the same"
+                f"the checkpoint has no fingerprint, so that nothing says whether it computes what {name} does; "
+                "pass any_fingerprint=True to load it all the same"
+            )
+        if all(differences):
+            system, nearest = self.checkpoints[0].system, min(differences, key=len)
+            raise ValueError(
+                f"the checkpoint is not of a {system} that computes what {name} does: it has {', '.join(nearest)}; "
+                "pass any_fingerprint=True to load it all the same"
             )
 
     def _own_entries(self, saved: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,7 +276,7 @@ class SpecOptimizer(Optimizer):
             raise ValueError(f"a group of the checkpoint has route {saved['route']!r}, ours has {own['route']!r}")
         foreign = {"fingerprint", *(key for each in self.checkpoints for key in each.entries)}
         kept = {key: value for key, value in saved.items() if key not in foreign}
-        missing = {key: own[key] for key in ("route", *self.defaults) if key not in kept}
+        missing = {key: own[key] for key in ("route", *self.defaults) if key in own and key not in kept}
         for hyper in self.hypers:
             hyper.check({**missing, **kept}[hyper.name])
         return {**kept, **missing}
@@ -260,7 +297,7 @@ class SpecOptimizer(Optimizer):
         """torch loads floating-point state in the parameter's format; states with a format of their own keep it."""
         for index, parameter, route in self._numbered(saved):
             for each in self.states[route]:
-                if each.dtype is not None and index in saved["state"]:
+                if each.dtype is not None and saved["state"].get(index):
                     value = saved["state"][index][each.name]
                     self.state[parameter][each.name] = value.to(parameter.device, each.dtype, copy=True)
 

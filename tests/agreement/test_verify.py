@@ -31,7 +31,7 @@ def test_every_path_of_a_spec_agrees_with_the_oracle(spec: Path) -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
 def test_in_fp32_the_movement_is_right_to_five_digits(spec: Path) -> None:
-    """Nanochat with one row or column is the exception: Polar Express magnifies rounding there some two hundred times."""
+    """Nanochat with one row or column is the exception: Polar Express magnifies rounding there two hundred times."""
     for row in agreement.verify(spec).rows:
         is_magnified = spec.stem == "nanochat" and row.route == "matrix" and 1 in row.shape
         if "fp32" in row.path and row.dtype == "float32":

@@ -11,14 +11,20 @@ from pathlib import Path
 import pytest
 
 SPEC = "specs/nanochat.muon"
+
+
+def command(*words: str) -> str:
+    return f"from muondsl.cli import main; main({list(words)}, standalone_mode=False)"
+
+
 LIGHT = {
     "parse": f"from muondsl.parse import parse, read; parse(read(__import__('pathlib').Path('{SPEC}')))",
-    "check": f"from muondsl.cli import main; main(['check', '{SPEC}'], standalone_mode=False)",
-    "fmt": f"from muondsl.cli import main; main(['fmt', '--check', '{SPEC}'], standalone_mode=False)",
-    "show the tree": f"from muondsl.cli import main; main(['show', '{SPEC}', '--stage', 'tree'], standalone_mode=False)",
-    "show the plan": f"from muondsl.cli import main; main(['show', '{SPEC}', '--stage', 'plan'], standalone_mode=False)",
-    "compile": f"from muondsl.cli import main; main(['compile', '--check', '{SPEC}'], standalone_mode=False)",
-    "explain": "from muondsl.cli import main; main(['explain', 'M0203'], standalone_mode=False)",
+    "check": command("check", SPEC),
+    "fmt": command("fmt", "--check", SPEC),
+    "show the tree": command("show", SPEC, "--stage", "tree"),
+    "show the plan": command("show", SPEC, "--stage", "plan"),
+    "compile": command("compile", "--check", SPEC),
+    "explain": command("explain", "M0203"),
     "import muondsl": "import muondsl",
 }
 

@@ -90,7 +90,8 @@ class SpecWriter:
             lines += [
                 "let gram = update @ update'",
                 f"let side = {self.pick('0.5*gram + gram @ gram', 'gram', 'tanh(gram)', 'gram - 0.1*(gram @ gram)')}",
-                f"update <- {self.pick('side @ update', 'update - 0.5*(side @ update)', 'update + sign(side) @ update')}",
+                "update <- "
+                + self.pick("side @ update", "update - 0.5*(side @ update)", "update + sign(side) @ update"),
             ]
         else:
             lines.append("update <- update - 0.5*(update @ (update' @ update))")

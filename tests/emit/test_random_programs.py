@@ -1,4 +1,4 @@
-"""Generated code against the oracle on random specs: sharing, in-place updates, names and views must not change meaning."""
+"""Generated code against the oracle on random specs: sharing, in-place work, names and views keep the meaning."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ NOT_ODD = {
     "a sum over the product": "let s = update @ update'\nupdate <- (s / (1 + sum(s))) @ update",
     "two roots": "update <- (gradient @ tanh(update)') @ update",
     "another root behind": "update <- (update @ update') @ tanh(update)",
-    "a row scaling of the product": "let s = update @ update'\nupdate <- (s / (1 + norm(update, over = cols))) @ update",
+    "a row scaling of the product": "update <- ((update @ update') / (1 + norm(update, over = cols))) @ update",
 }
 
 

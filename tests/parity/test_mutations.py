@@ -1,4 +1,4 @@
-"""Every coefficient, sign and stage of TorchMuon matters: change one, and it is no longer torch.optim.Muon, bit for bit."""
+"""Every coefficient, sign and stage of TorchMuon matters: change one, and the bits are no longer torch.optim.Muon's."""
 
 from __future__ import annotations
 
