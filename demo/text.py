@@ -47,9 +47,7 @@ def read_bytes(paths: list[Path]) -> Tensor:
     return torch.frombuffer(bytearray(b"".join(path.read_bytes() for path in paths)), dtype=torch.uint8)
 
 
-def training_windows(
-    text: Tensor, batch_size: int, length: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def training_windows(text: Tensor, batch_size: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Returns a batch of inputs at random places of the text, and the bytes that follow each of them."""
     starts = torch.randint(len(text) - length, (batch_size,), generator=generator)
     return windows_at(text, starts, length)
