@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from muondsl import __version__
 from muondsl.check import CheckedSpec, check
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from muondsl.ir.types import Format
     from muondsl.optimize import Numerics
     from muondsl.parse import ast
-
-StageName = Literal["tree", "checked", "program", "optimized", "plan", "file"]
 
 
 @dataclass(frozen=True)

@@ -254,6 +254,8 @@ def _host(plan: UpdatePlan) -> Iterator[str]:
         yield "rows, cols = parameter.shape"
     if "numel" in shape:
         yield "numel = parameter.numel()"
+    if None in axes and program.route == "otherwise":
+        yield "all_dims = tuple(range(parameter.ndim))"
     if "short" in axes:
         yield "short_dim = -1 if rows >= cols else -2"
     if "long" in axes:

@@ -76,9 +76,11 @@ def _call(call: sc.Call, *, unroll: bool) -> tuple[str, int]:
         left = own + 1 if function in sc.COMPARISONS else own
         return f"{part(0, left)} {function} {part(1, own + 1)}", own
     if function == "sign":
-        return f"math.copysign(1, {part(0, 0)})", ATOM
+        return f"({part(0, 5)} > 0) - ({part(0, 5)} < 0)", PRECEDENCE["-"]
     if function == "lerp":
-        return f"{part(0, 5)} + {part(2, 6)} * ({part(1, 5)} - {part(0, 6)})", PRECEDENCE["+"]
+        start, end, weight = (part(index, ATOM) for index in range(3))
+        forward, backward = f"{start} + {weight} * ({end} - {start})", f"{end} - ({end} - {start}) * (1 - {weight})"
+        return f"{forward} if abs({weight}) < 0.5 else {backward}", PRECEDENCE["if"]
     arguments = ", ".join(part(index, 0) for index in range(len(call.arguments)))
     return f"{CALLS[function]}({arguments})", ATOM
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, assert_never
 
 from muondsl.emit.python_scalar import ATOM, to_python
@@ -14,9 +15,10 @@ from muondsl.schedule.plan import Assignment, Inline, InPlace, UpdatePlan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUM, PRODUCT, NEGATIVE, POWER = 5, 6, 7, 8
+CONDITION, SUM, PRODUCT, NEGATIVE, POWER = 3, 5, 6, 7, 8
 FORMATS = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp32": "torch.float32", "fp64": "torch.float64"}
 INFIX = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4}
+MASKS = {"and": "&", "or": "|", "not": "~"}
 METHODS = ("sqrt", "abs", "exp", "log", "tanh", "floor", "sign")
 IN_PLACE = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
 
@@ -139,15 +141,24 @@ class _Printer:
 
     def _rounded(self, operation: ir.Map, definition: ir.Definition) -> tuple[str, int]:
         """The function, rounded where torch would not round to the definition's format by itself."""
-        natural = DType(is_mask=True)
-        for value in ir.operands(operation):
-            natural = promote(natural, self.table[value].type.dtype)
+        parts = operation.operands[1:] if operation.function == "if" else operation.operands
+        formats = [self.table[part].type.dtype for part in parts if isinstance(part, str)]
+        if not formats:
+            return self._choice_of_scalars(operation, definition.type.dtype), ATOM
+        natural = reduce(promote, formats)
         text, own = self._map(operation)
         wanted = definition.type.dtype
         if wanted.is_mask or natural == wanted or natural.is_mask:
             return text, own
         inner = text if own >= ATOM else f"({text})"
         return f"{inner}.to({python_dtype(wanted)})", ATOM
+
+    def _choice_of_scalars(self, operation: ir.Map, dtype: DType) -> str:
+        """Between two numbers torch would choose the format by itself; one of them as a tensor decides it."""
+        condition, then, otherwise = (self._part(part) for part in operation.operands)
+        if not dtype.is_mask:
+            then = f"torch.full((), {then}, dtype={python_dtype(dtype)}, device=parameter.device)"
+        return f"torch.where({condition}, {then}, {otherwise})"
 
     def _map(self, operation: ir.Map) -> tuple[str, int]:
         function, parts = operation.function, operation.operands
@@ -158,6 +169,9 @@ class _Printer:
             return f"{self._part(parts[0], own)} {function} {self._part(parts[1], own + 1)}", own
         if function == "**":
             return f"{self._part(parts[0], ATOM)} ** {self._part(parts[1], NEGATIVE)}", POWER
+        if function in MASKS:
+            operator = f" {MASKS[function]} ".join(self._part(part, ATOM) for part in parts)
+            return operator if len(parts) > 1 else f"~{self._part(parts[0], ATOM)}", CONDITION
         if function in METHODS:
             return f"{self._part(parts[0], ATOM)}.{function}()", ATOM
         if function in ("min", "max"):
@@ -167,9 +181,6 @@ class _Printer:
             "lerp": "torch.lerp({}, {}, {})",
             "add_scaled": "torch.add({}, {}, alpha={})",
             "if": "torch.where({}, {}, {})",
-            "and": "torch.logical_and({}, {})",
-            "or": "torch.logical_or({}, {})",
-            "not": "torch.logical_not({})",
         }
         if function == "full":
             return f"torch.full_like({arguments[1]}, {arguments[0]})", ATOM
@@ -191,13 +202,12 @@ class _Printer:
         function = {"max": "amax", "min": "amin"}.get(operation.function, operation.function)
         operand = self._part(operation.operand, ATOM)
         if operation.axis is None:
-            over = "dim=(-2, -1), keepdim=True" if self.is_matrix else ""
+            over = f"dim={'(-2, -1)' if self.is_matrix else 'all_dims'}, keepdim=True"
         else:
             dims = {"rows": "-2", "cols": "-1", "short": "short_dim", "long": "long_dim"}
             over = f"dim={dims[operation.axis]}, keepdim=True"
         if function == "norm":
-            arguments = f"{self._part(operation.operand)}, {over}".removesuffix(", ")
-            return f"torch.linalg.vector_norm({arguments})"
+            return f"torch.linalg.vector_norm({self._part(operation.operand)}, {over})"
         return f"{operand}.{function}({over})"
 
     def _gemm(self, operation: ir.Gemm) -> str:

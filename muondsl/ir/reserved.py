@@ -7,7 +7,7 @@ import keyword
 
 LOCALS = frozenset(
     {
-        *("rows", "cols", "numel", "step", "short_dim", "long_dim", "parameter", "gradient", "state"),
+        *("rows", "cols", "numel", "step", "short_dim", "long_dim", "all_dims", "parameter", "gradient", "state"),
         *("torch", "math", "abs", "min", "max", "range"),
     }
 )

@@ -167,8 +167,6 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     ">=": lambda a, b: a >= b,
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
-    "and": lambda a, b: a and b,
-    "or": lambda a, b: a or b,
     "not": lambda a: not a,
     "min": min,
     "max": max,
@@ -181,7 +179,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sign": lambda a: float((a > 0) - (a < 0)),
     "lerp": _lerp,
 }
-"""What each function of scalars computes in float64; `-` (one or two operands) and `if` are in `evaluate`."""
+"""What each function of scalars computes in float64; `-` (one or two operands), `if`, `and` and `or` are in `evaluate`."""
 
 
 def evaluate(scalar: Scalar, values: Mapping[Symbol, float]) -> float:
@@ -197,6 +195,10 @@ def evaluate(scalar: Scalar, values: Mapping[Symbol, float]) -> float:
             return evaluate(value, values)
         case Call("if", (condition, then, otherwise)):
             return evaluate(then if evaluate(condition, values) else otherwise, values)
+        case Call("and", (left, right)):
+            return evaluate(left, values) and evaluate(right, values)
+        case Call("or", (left, right)):
+            return evaluate(left, values) or evaluate(right, values)
         case Call("-", arguments):
             operands = [evaluate(argument, values) for argument in arguments]
             return -operands[0] if len(operands) == 1 else operands[0] - operands[1]

@@ -120,12 +120,14 @@ class _Lowering:
         return self._define(last.operation, last.type, name)
 
     def _stored(self, value: ir.Value, dtype: DType) -> ir.Value:
-        """The value in the format in which it is stored; an operation just defined rounds to it at once."""
-        if self.types[value].dtype == dtype:
+        """The value in the format in which it is stored; an operation just defined rounds to a narrower one at once."""
+        computed = self.types[value].dtype
+        if computed == dtype:
             return value
         kind = Type(self.types[value].dims, dtype)
         last = self.definitions[-1]
-        if last.value == value and last.name is None and isinstance(last.operation, ir.Map):
+        is_narrower = promote(computed, dtype) == computed
+        if is_narrower and last.value == value and last.name is None and isinstance(last.operation, ir.Map):
             self.definitions[-1] = replace(last, type=kind)
             self.types[value] = kind
             return value
@@ -172,9 +174,10 @@ class _Lowering:
         for part in node.operands:
             is_scalar = isinstance(part, scalar.Scalar)
             operands.append(scalar.substitute(part, self.coefficients) if is_scalar else self._tensor(part))  # type: ignore[arg-type]
-        read = [self.types[operand] for operand in operands if isinstance(operand, str)]
-        dtype = MASK
-        for kind in read:
+        branches = operands[1:] if node.function == "if" else operands
+        read = [self.types[operand] for operand in branches if isinstance(operand, str)]
+        dtype = read[0].dtype if read else PARAM
+        for kind in read[1:]:
             dtype = promote(dtype, kind.dtype)
         if node.function == "lerp":
             operands = [self._convert(part, dtype) if isinstance(part, str) else part for part in operands]

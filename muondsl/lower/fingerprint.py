@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from muondsl.ir.printer import print_program
 from muondsl.ir.rewrite import with_scalars
-from muondsl.ir.scalar import without_names
+from muondsl.ir.scalar import Call, Number, Scalar, without_names
 from muondsl.lower.checked_to_ir import lower
 
 if TYPE_CHECKING:
@@ -32,7 +32,18 @@ def fingerprint(spec: CheckedSpec) -> str:
 def _canonical(program: ir.Program) -> str:
     """The program with values numbered and scalars written out."""
     definitions = tuple(
-        replace(each, operation=with_scalars(each.operation, without_names)) for each in program.definitions
+        replace(each, operation=with_scalars(each.operation, _by_value)) for each in program.definitions
     )
     names = {each.value: f"v{number}" for number, each in enumerate(definitions)}
     return print_program(replace(program, definitions=definitions), names)
+
+
+def _by_value(scalar: Scalar) -> Scalar:
+    """The scalar without names, its numbers in one spelling: 0.10 is 0.1."""
+    match without_names(scalar):
+        case Number(text):
+            return Number(repr(float(text)))
+        case Call(function, arguments):
+            return Call(function, tuple(_by_value(argument) for argument in arguments))
+        case other:
+            return other

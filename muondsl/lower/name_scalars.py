@@ -1,6 +1,7 @@
 """Gives every named scalar of a program a name of its own, so that generated code can hold them side by side.
 
-Rules are written apart: two of them may name different scalars alike, or as the spec names a hyper or a state.
+Rules are written apart: two of them may name different scalars alike, or as the spec names a hyper or a state. A scalar
+that may have no value, such as a quotient, gets a name too: it is then computed before anything is changed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ def name_scalars(program: ir.Program, reserved: frozenset[str]) -> ir.Program:
     """Adds a number to names that are taken: by `reserved`, by a hyper, by a state, or by another scalar."""
     naming = _Naming(reserved | _taken(program))
     definitions = tuple(
-        replace(definition, operation=with_scalars(definition.operation, naming.renamed))
+        replace(definition, operation=with_scalars(definition.operation, naming.hoisted))
         for definition in program.definitions
     )
     return replace(program, definitions=definitions)
@@ -36,6 +37,14 @@ class _Naming:
     def __init__(self, taken: frozenset[str]) -> None:
         self.taken = set(taken)
         self.names: dict[tuple[str, sc.Scalar], str] = {}
+
+    def hoisted(self, scalar: sc.Scalar) -> sc.Scalar:
+        renamed = self.renamed(scalar)
+        parts = list(sc.walk(renamed))
+        is_repeated = any(isinstance(part, sc.Named) and part.is_coefficient for part in parts)
+        if isinstance(renamed, sc.Named) or is_repeated or not _may_fail(renamed):
+            return renamed
+        return sc.Named(self._name("factor", renamed), renamed)
 
     def renamed(self, scalar: sc.Scalar) -> sc.Scalar:
         match scalar:
@@ -58,3 +67,10 @@ class _Naming:
             self.taken.add(name)
             self.names[wish, value] = name
         return self.names[wish, value]
+
+
+def _may_fail(scalar: sc.Scalar) -> bool:
+    """Whether something outside of named scalars divides, or is defined for some numbers only."""
+    if not isinstance(scalar, sc.Call):
+        return False
+    return scalar.function in ("/", "**", "sqrt", "log") or any(_may_fail(part) for part in scalar.arguments)

@@ -104,6 +104,7 @@ class _Rewrite:
     oriented: dict[ir.Value, ir.Value] = field(default_factory=dict)
     plain: dict[ir.Value, ir.Value] = field(default_factory=dict)
     names: Counter[str] = field(default_factory=Counter)
+    origin: ir.Origin = field(default_factory=lambda: ir.Origin("", ""))
 
     def run(self) -> ir.Program:
         for definition in self.program.definitions:
@@ -112,6 +113,7 @@ class _Rewrite:
         return replace(self.program, definitions=tuple(self.definitions), results=with_results(self.program, results))
 
     def _definition(self, definition: ir.Definition) -> None:
+        self.origin = definition.origin
         is_inside = definition.value in self.members and definition.value not in self.roots
         is_whole_reduction = isinstance(definition.operation, ir.Reduce) and definition.operation.axis is None
         read = ir.operands(definition.operation)
@@ -145,7 +147,8 @@ class _Rewrite:
         self.names["oriented"] += 1
         name = f"oriented.{self.names['oriented']}"
         kind = Type(source.type.dims.oriented, source.type.dtype)
-        origin = replace(source.origin, place="", loop=None, iteration=0)
+        inside = source.origin if source.origin.stage else self.origin
+        origin = replace(inside, place="", loop=None, iteration=0)
         self.definitions.append(ir.Definition(name, ir.Orient(value), kind, origin, spec_name))
         return name
 

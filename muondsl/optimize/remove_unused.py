@@ -1,4 +1,4 @@
-"""Removes definitions that no result needs.
+"""Removes definitions that no result needs. Inputs stay: their names are taken whether they are read or not.
 
 %a = norm %x          (nothing)
 %b = + %x, %y    →    %b = + %x, %y
@@ -16,7 +16,7 @@ def remove_unused(program: ir.Program) -> ir.Program:
     needed = {result.value for result in program.results}
     kept = []
     for definition in reversed(program.definitions):
-        if definition.value in needed:
+        if definition.value in needed or isinstance(definition.operation, ir.Input):
             needed.update(ir.operands(definition.operation))
             kept.append(definition)
     return replace(program, definitions=tuple(reversed(kept)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, overload
 
 import torch
@@ -51,7 +52,7 @@ class SpecOptimizer(Optimizer):
         for hyper in self.hypers:
             hyper.check(defaults[hyper.name])
             if hyper.name in self._otherwise_defaults:
-                hyper.check(self._otherwise_defaults[hyper.name])
+                replace(hyper, name=f"otherwise_{hyper.name}").check(self._otherwise_defaults[hyper.name])
         super().__init__(params, defaults)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,14 +157,14 @@ class SpecOptimizer(Optimizer):
             if options["route"] not in known:
                 raise ValueError(f"route should be one of {known} but is: {options['route']!r}")
             return {options["route"]: members}
+        if self.routes:
+            return self._routed(members)
         if known == (MATRIX,):
             return {MATRIX: members}
-        if not self.routes:
-            raise ValueError(
-                f"{type(self).__name__} has no routes of its own: give each parameter group "
-                "a 'route' of 'matrix' or 'otherwise'"
-            )
-        return self._routed(members)
+        raise ValueError(
+            f"{type(self).__name__} has no routes of its own: give each parameter group "
+            "a 'route' of 'matrix' or 'otherwise'"
+        )
 
     def _routed(self, members: list[Any]) -> dict[str, list[Any]]:
         divided: dict[str, list[Any]] = {route: [] for route in self.routes}

@@ -40,6 +40,7 @@ SAME = {
     "the name of a rule": ("mine(", "own("),
     "the name of a constant": ("table", "numbers"),
     "a default argument written out": ("coefficients = table", "steps = 5, coefficients = table"),
+    "the spelling of a number": ("-4.7750", "-4.775"),
     "parentheses": ("max(1, rows / cols)", "max(1, (rows / cols))"),
 }
 DIFFERENT = {

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muondsl.diagnostics.diagnostic import SpecError
+from muondsl.check import check
 from muondsl.diagnostics.span import Source
+from muondsl.diagnostics.spec_error import SpecError
 from muondsl.parse.text_to_tree import parse
 from muondsl.parse.tree_to_text import format_tree
-from tests.parse.mutations import random_texts
+from muondsl.pipeline import Pipeline
+from tests.parse.mutations import ROOT, random_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +32,20 @@ def format_twice(source: Source) -> None:
     assert format_tree(again) == text
 
 
+def check_beside_specs(source: Source) -> None:
+    """Checks as if the text were a file among the specs, so that it may extend one of them."""
+    check(source, ROOT / "specs")
+
+
+def compile_to_python(source: Source) -> None:
+    compile(Pipeline(source, ROOT / "specs").file().text, "generated.py", "exec")
+
+
 TARGETS: dict[str, Callable[[Source], object]] = {
     "parse": parse,
     "format": format_twice,
+    "check": check_beside_specs,
+    "compile": compile_to_python,
 }
 
 

@@ -1,0 +1,244 @@
+"""A checkpoint goes on where it was written, bit for bit; one that is another's is refused, and nothing is changed."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from generated.keller_jordan import KellerJordan
+from generated.moonlight import Moonlight
+from generated.nanochat import Nanochat
+from generated.torch_muon import TorchMuon
+from muondsl.runtime import SpecOptimizer
+from tests.runtime.subjects import (
+    CLASSES,
+    Optimizer,
+    advance,
+    assert_same,
+    every_class,
+    new_groups,
+    new_parameters,
+    random,
+    snapshot,
+)
+
+Saved = dict[str, Any]
+dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+
+
+def trained(kind: Optimizer, dtype: torch.dtype = torch.float32, **hypers: Any) -> SpecOptimizer:
+    optimizer = kind(new_groups(new_parameters(kind, dtype), **hypers))
+    advance(optimizer, range(3))
+    return optimizer
+
+
+def beside(optimizer: SpecOptimizer) -> SpecOptimizer:
+    """A new optimizer on copies of the parameters, with other hypers and no state."""
+    groups = [
+        {"params": [Parameter(each.detach().clone()) for each in group["params"]], "route": group["route"], "lr": 0.5}
+        for group in optimizer.param_groups
+    ]
+    return type(optimizer)(groups, weight_decay=0.5)
+
+
+def through_a_file(saved: Saved) -> Saved:
+    stream = io.BytesIO()
+    torch.save(saved, stream)
+    stream.seek(0)
+    found: Saved = torch.load(stream, weights_only=True)
+    return found
+
+
+def loaded_again(optimizer: SpecOptimizer, carry: Callable[[Saved], Saved]) -> SpecOptimizer:
+    other = beside(optimizer)
+    other.load_state_dict(carry(optimizer.state_dict()))
+    return other
+
+
+WAYS: dict[str, Callable[[SpecOptimizer], SpecOptimizer]] = {
+    "state_dict": lambda optimizer: loaded_again(optimizer, copy.deepcopy),
+    "file": lambda optimizer: loaded_again(optimizer, through_a_file),
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda optimizer: pickle.loads(pickle.dumps(optimizer)),
+    "twice": lambda optimizer: loaded_again(loaded_again(optimizer, copy.deepcopy), copy.deepcopy),
+}
+
+
+@every_class
+@dtypes
+@pytest.mark.parametrize("way", WAYS)
+def test_a_copy_continues_bitwise(kind: Optimizer, dtype: torch.dtype, way: str) -> None:
+    optimizer = trained(kind, dtype, lr=0.03)
+    other = WAYS[way](optimizer)
+    assert_same(snapshot(other), snapshot(optimizer))
+    mine, theirs = ([{k: v for k, v in g.items() if k != "params"} for g in o.param_groups] for o in (optimizer, other))
+    assert mine == theirs
+    advance(optimizer, range(3, 6))
+    before = snapshot(optimizer)
+    advance(other, range(3, 6))
+    assert_same(snapshot(other), before)
+    assert_same(snapshot(optimizer), before)
+
+
+@every_class
+def test_a_checkpoint_can_be_loaded_into_the_optimizer_that_wrote_it(kind: Optimizer) -> None:
+    optimizer, other = trained(kind), trained(kind)
+    for _ in range(2):
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    advance(optimizer, [3])
+    advance(other, [3])
+    assert_same(snapshot(optimizer), snapshot(other))
+
+
+@every_class
+def test_a_checkpoint_holds_no_more_than_torch_can_read_without_pickle(kind: Optimizer) -> None:
+    saved = trained(kind).state_dict()
+    assert set(saved) == {"state", "param_groups"}
+    for states in saved["state"].values():
+        assert all(isinstance(state, Tensor) for state in states.values())
+
+
+@every_class
+def test_a_looked_at_state_that_is_still_empty_can_be_saved_and_loaded(kind: Optimizer) -> None:
+    parameters = new_parameters(kind)
+    optimizer = kind(new_groups(parameters))
+    for members in parameters.values():
+        assert optimizer.state[members[0]] == {}
+    other = loaded_again(optimizer, copy.deepcopy)
+    advance(other, [0])
+    advance(optimizer, [0])
+    assert len(other.state) == len(optimizer.state)
+
+
+@every_class
+def test_names_of_parameters_are_kept(kind: Optimizer) -> None:
+    named = [("layers.0.weight", Parameter(random((4, 6), 1))), ("layers.1.weight", Parameter(random((6, 4), 2)))]
+    optimizer = kind(named)
+    advance(optimizer, [0])
+    saved = through_a_file(optimizer.state_dict())
+    assert saved["param_groups"][0]["param_names"] == [name for name, _ in named]
+    other = kind([(name, Parameter(each.detach().clone())) for name, each in named])
+    other.load_state_dict(saved)
+    assert other.param_groups[0]["param_names"] == [name for name, _ in named]
+
+
+def test_the_fp32_second_moment_of_a_bf16_parameter_survives() -> None:
+    optimizer = trained(Nanochat, torch.bfloat16)
+    parameter = optimizer.param_groups[0]["params"][0]
+    moment = optimizer.state[parameter]["second_momentum_buffer"]
+    assert not torch.equal(moment, moment.bfloat16().float())
+    other = loaded_again(optimizer, through_a_file)
+    found = other.state[other.param_groups[0]["params"][0]]["second_momentum_buffer"]
+    assert_same([found], [moment])
+
+
+# Refusals
+
+
+def assert_refused(optimizer: SpecOptimizer, saved: Saved, complaint: str, **options: bool) -> None:
+    """Refused with the complaint, and neither states nor groups are changed."""
+    before, groups = snapshot(optimizer), copy.deepcopy(optimizer.state_dict()["param_groups"])
+    with pytest.raises(ValueError, match=complaint):
+        optimizer.load_state_dict(saved, **options)
+    assert_same(snapshot(optimizer), before)
+    assert optimizer.state_dict()["param_groups"] == groups
+
+
+@every_class
+def test_the_checkpoint_of_another_spec_is_refused(kind: Optimizer) -> None:
+    others = [each for each in CLASSES if each is not kind]
+    for other in others:
+        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+        advance(optimizer, [0])
+        writer = other([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+        advance(writer, [0])
+        assert_refused(optimizer, writer.state_dict(), f"another spec.*{other.fingerprint}.*{kind.__name__}")
+
+
+def test_another_spec_is_accepted_on_demand_where_states_are_the_same() -> None:
+    writer, reader = trained(KellerJordan, lr=0.03), trained(Moonlight)
+    reader.load_state_dict(copy.deepcopy(writer.state_dict()), any_fingerprint=True)
+    expected = [writer.state[each] for group in writer.param_groups for each in group["params"]]
+    found = [reader.state[each] for group in reader.param_groups for each in group["params"]]
+    for mine, theirs in zip(found, expected, strict=True):
+        assert_same(list(mine.values()), list(theirs.values()))
+    assert [group["lr"] for group in reader.param_groups] == [0.03, 0.03]
+    assert reader.state_dict()["param_groups"][0]["fingerprint"] == Moonlight.fingerprint
+
+
+def test_another_spec_is_refused_on_demand_where_states_differ() -> None:
+    for writer, reader in ((Moonlight, Nanochat), (Nanochat, Moonlight)):
+        assert_refused(trained(reader), trained(writer).state_dict(), "should have states", any_fingerprint=True)
+
+
+def test_a_torch_optimizer_of_another_kind_is_refused() -> None:
+    parameter = Parameter(random((4, 6), 1))
+    writer = torch.optim.SGD([parameter], momentum=0.9)
+    advance(writer, [0])
+    complaints = {TorchMuon: "not of a torch.optim.Muon .* ns_steps = missing", Nanochat: "has no fingerprint"}
+    for kind, complaint in complaints.items():
+        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+        advance(optimizer, [0])
+        assert_refused(optimizer, writer.state_dict(), complaint)
+
+
+def of_wrong_shape(saved: Saved) -> None:
+    saved["state"][1]["momentum_buffer"] = torch.zeros(2, 2)
+
+
+def with_a_state_renamed(saved: Saved) -> None:
+    saved["state"][1]["momentum"] = saved["state"][1].pop("momentum_buffer")
+
+
+def with_a_state_too_many(saved: Saved) -> None:
+    saved["state"][1]["exp_avg"] = torch.zeros(4, 6)
+
+
+def of_another_route(saved: Saved) -> None:
+    saved["param_groups"][0]["route"] = "otherwise"
+
+
+def with_a_bad_hyper(saved: Saved) -> None:
+    saved["param_groups"][-1]["lr"] = -1.0
+
+
+def with_a_group_too_many(saved: Saved) -> None:
+    saved["param_groups"].append(saved["param_groups"][0])
+
+
+def with_a_parameter_too_few(saved: Saved) -> None:
+    saved["param_groups"][0]["params"].pop()
+
+
+def without_its_fingerprint(saved: Saved) -> None:
+    del saved["param_groups"][-1]["fingerprint"]
+    saved["param_groups"][-1].pop("ns_steps", None)
+
+
+@every_class
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (of_wrong_shape, r"parameter 1 should have states .* \(2, 2\)"),
+        (with_a_state_renamed, "parameter 1 should have states .*'momentum':"),
+        (with_a_state_too_many, "parameter 1 should have states .* 'exp_avg'"),
+        (of_another_route, "has route 'otherwise', ours has 'matrix'"),
+        (with_a_bad_hyper, "lr should be in"),
+        (with_a_group_too_many, "different number of parameter groups"),
+        (with_a_parameter_too_few, "doesn't match the size"),
+        (without_its_fingerprint, "no fingerprint|ns_steps = missing"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_a_spoilt_checkpoint_is_refused(kind: Optimizer, spoil: Callable[[Saved], None], complaint: str) -> None:
+    saved = copy.deepcopy(trained(kind, lr=0.5).state_dict())
+    spoil(saved)
+    assert_refused(trained(kind), saved, complaint)

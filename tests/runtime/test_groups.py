@@ -1,0 +1,107 @@
+"""Parameter groups, as torch's own tests ask for them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import Parameter
+
+from tests.runtime.subjects import (
+    Optimizer,
+    advance,
+    every_class,
+    new_groups,
+    new_parameters,
+    random,
+)
+
+
+@every_class
+def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
+    still, moving = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 1))
+    groups = [{"params": [still], "lr": 0.0}, {"params": [moving]}]
+    optimizer = kind([{**group, "route": "matrix"} for group in groups], lr=0.1)
+    before = still.detach().clone()
+    alone = Parameter(before.clone())
+    single = kind([{"params": [alone], "route": "matrix"}], lr=0.1)
+    for parameter in (still, moving, alone):
+        parameter.grad = random((4, 6), 2)
+    optimizer.step()
+    single.step()
+    assert torch.equal(still, before)
+    assert torch.equal(moving, alone)
+    assert not torch.equal(moving, before)
+
+
+@every_class
+def test_an_added_group_takes_defaults_and_steps(kind: Optimizer) -> None:
+    first, second = Parameter(random((4, 6), 1)), Parameter(random((6, 4), 2))
+    optimizer = kind([{"params": [first], "route": "matrix"}], lr=0.1)
+    advance(optimizer, [0])
+    optimizer.add_param_group({"params": second, "route": "matrix", "momentum": 0.5})
+    assert optimizer.param_groups[1]["lr"] == 0.1
+    assert optimizer.param_groups[1]["momentum"] == 0.5
+    before = second.detach().clone()
+    advance(optimizer, [1])
+    assert not torch.equal(second, before)
+
+
+@every_class
+def test_a_group_can_be_added_after_a_checkpoint_was_loaded(kind: Optimizer) -> None:
+    optimizer = kind(new_groups(new_parameters(kind)))
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.add_param_group({"params": [Parameter(random((4, 6), 1))], "route": "matrix"})
+    advance(optimizer, [0])
+
+
+@every_class
+def test_no_parameters_are_refused_and_an_empty_group_is_not(kind: Optimizer) -> None:
+    with pytest.raises(ValueError, match="empty parameter list"):
+        kind([])
+    optimizer = kind([{"params": []}, {"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+    advance(optimizer, [0])
+    assert len(optimizer.param_groups) == 2
+
+
+@every_class
+def test_a_parameter_in_two_groups_is_refused_and_twice_in_one_warned_of(kind: Optimizer) -> None:
+    parameter, other = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))
+    group = {"params": [parameter], "route": "matrix"}
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        kind([group, dict(group)])
+    optimizer = kind([group])
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimizer.add_param_group({"params": [other, parameter], "route": "matrix"})
+    assert len(optimizer.param_groups) == 1
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        kind([{"params": [parameter, parameter], "route": "matrix"}])
+
+
+@every_class
+def test_what_is_no_parameter_is_refused_as_torch_refuses_it(kind: Optimizer) -> None:
+    leaf = Parameter(random((4, 6), 1))
+    with pytest.raises(TypeError, match="can only optimize Tensors"):
+        kind([{"params": [1.5], "route": "matrix"}])
+    with pytest.raises(ValueError, match="non-leaf"):
+        kind([{"params": [2 * leaf], "route": "matrix"}])
+    with pytest.raises(TypeError, match="ordered collections"):
+        kind([{"params": {leaf}, "route": "matrix"}])
+    with pytest.raises(TypeError, match="params argument"):
+        kind(leaf)
+    with pytest.raises(TypeError, match="must be a dict"):
+        kind([{"params": [leaf], "route": "matrix"}]).add_param_group([leaf])
+
+
+@every_class
+def test_generators_of_parameters_are_taken(kind: Optimizer) -> None:
+    members = [Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))]
+    optimizer = kind([{"params": (each for each in members), "route": "matrix"}])
+    assert optimizer.param_groups[0]["params"] == members
+
+
+@every_class
+def test_repr_names_class_groups_and_hypers(kind: Optimizer) -> None:
+    text = repr(kind(new_groups(new_parameters(kind)), lr=0.125))
+    assert text.startswith(f"{kind.__name__} (\nParameter Group 0\n")
+    assert "    lr: 0.125\n" in text
+    assert "    route: matrix\n" in text
