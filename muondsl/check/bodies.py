@@ -12,7 +12,7 @@ from muondsl.check.modules import RESERVED_NAMES, Library
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
 from muondsl.check.values import NumberFormat, Value, describe, is_condition, is_scalar, is_tensor, operations
-from muondsl.diagnostics import errors_names, errors_spec, errors_types
+from muondsl.diagnostics import errors_names, errors_rules, errors_spec, errors_types
 from muondsl.diagnostics.diagnostic import Label, closest
 from muondsl.diagnostics.span import Span
 from muondsl.ir import scalar
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 MAXIMUM_OPERATIONS = 4_000
 """Operations on tensors in one step of a parameter, loops unrolled."""
+
+TORCH_NAMES = {
+    "bfloat16": "bf16",
+    "float16": "fp16",
+    "half": "fp16",
+    "float32": "fp32",
+    "float": "fp32",
+    "float64": "fp64",
+}
+"""Number formats by the names that they have elsewhere."""
 
 MAXIMUM_DEPTH = 40
 """Blocks inside each other, with those of the rules that are used in them."""
@@ -65,7 +75,7 @@ class Bodies:
             self.report.abandon(errors_names.UnknownRule(call.span.word(name), name, closest(name, self.library.rules)))
         if name in active:
             cycle = (*active[active.index(name) :], name)
-            self.report.abandon(errors_spec.RecursiveRule(call.span.word(name), cycle))
+            self.report.abandon(errors_rules.RecursiveRule(call.span.word(name), cycle))
         scope = Scope(self.ambient)
         statements = self._bind(rule, call, within, scope)
         outer = self.report.uses
@@ -81,7 +91,10 @@ class Bodies:
         self, rule: ast.Rule, call: ast.Call | ast.Name, within: Expressions, scope: Scope
     ) -> list[typed.Statement]:
         """Declares the parameters of a rule; a tensor given for one is computed before the rule runs."""
+        failures = self.report.failures
         given = self._given(rule, call) if isinstance(call, ast.Call) else {}
+        if self.report.failures > failures:
+            raise Abandoned
         defaults = Expressions(self.ambient, self.report, self.is_matrix)
         is_complete = True
         statements: list[typed.Statement] = []
@@ -90,7 +103,7 @@ class Bodies:
             node, where = (argument, within) if argument else (parameter.default, defaults)
             if node is None:
                 is_complete = False
-                missing = errors_spec.MissingArgument(
+                missing = errors_rules.MissingArgument(
                     call.span.word(rule.name), rule.name, parameter.name, parameter.span
                 )
                 self.report.add(missing)
@@ -121,7 +134,7 @@ class Bodies:
         self.operations += operations
         if self.operations > MAXIMUM_OPERATIONS:
             excess = f"the step has more than {MAXIMUM_OPERATIONS} operations"
-            self.report.stop(errors_spec.ProgramTooLarge(span, excess))
+            self.report.stop(errors_rules.ProgramTooLarge(span, excess))
 
     def _given(self, rule: ast.Rule, call: ast.Call) -> dict[str, ast.Expression]:
         names = tuple(parameter.name for parameter in rule.parameters)
@@ -130,13 +143,13 @@ class Bodies:
         for place, argument in enumerate(call.arguments):
             is_named = is_named or argument.name is not None
             if argument.name is None and (place >= len(names) or is_named):
-                self.report.add(errors_spec.TooManyArguments(argument.span, rule.name, len(names), place < len(names)))
+                self.report.add(errors_rules.TooManyArguments(argument.span, rule.name, len(names), place < len(names)))
                 continue
             name = argument.name or names[place]
             if name not in names:
-                self.report.add(errors_spec.UnknownArgument(argument.span.word(name), rule.name, name, names))
+                self.report.add(errors_rules.UnknownArgument(argument.span.word(name), rule.name, name, names))
             elif name in given:
-                self.report.add(errors_spec.DuplicateArgument(argument.span.word(name), name))
+                self.report.add(errors_rules.DuplicateArgument(argument.span.word(name), name))
             else:
                 given[name] = argument.value
         return given
@@ -166,7 +179,7 @@ class _Body:
             self.report.spend(statement.span)
             if self.bodies.depth > MAXIMUM_DEPTH:
                 excess = f"blocks are nested more than {MAXIMUM_DEPTH} levels deep"
-                self.report.stop(errors_spec.ProgramTooLarge(statement.span, excess))
+                self.report.stop(errors_rules.ProgramTooLarge(statement.span, excess))
             try:
                 done += self._statement(statement)
             except Abandoned:
@@ -260,11 +273,13 @@ class _Body:
     def _format(self, name: str, span: Span) -> Format:
         binding = self.scope.find(name)
         if binding and isinstance(binding.value, NumberFormat):
+            binding.is_read = True
             return binding.value.name
         for known in FORMATS:
             if name == known:
                 return known
-        self.report.abandon(errors_names.UnknownDtype(span, name, closest(name, FORMATS)))
+        near = TORCH_NAMES.get(name) or closest(name, FORMATS)
+        self.report.abandon(errors_names.UnknownDtype(span, name, near))
 
     def _let(self, node: ast.Let) -> list[typed.Statement]:
         if len(node.names) > 1:
@@ -287,7 +302,12 @@ class _Body:
         return self._set(variable, value, node.span)
 
     def _set(self, variable: typed.Variable, value: typed.Tensor, span: Span) -> list[typed.Statement]:
-        self.bodies.assigned[variable] = span.word(variable.name)
+        place = span.word(variable.name)
+        state = self.scope.find(variable.name)
+        if variable.role == "state" and state and not state.is_read:
+            state.is_read = True
+            self.report.add(errors_spec.StateForgotten(place, variable.name, state.span))
+        self.bodies.assigned[variable] = place
         return self.bodies.set(variable, value, span)
 
     def _assign(self, node: ast.Assign) -> list[typed.Statement]:
@@ -336,7 +356,7 @@ class _Body:
     def _loop(self, node: ast.For) -> list[typed.Statement]:
         items = self.expressions.items(node.items, "what a loop runs over")
         if len(items) > MAXIMUM_LIST:
-            self.report.abandon(errors_spec.LoopTooLong(node.items.span, len(items), MAXIMUM_LIST))
+            self.report.abandon(errors_rules.LoopTooLong(node.items.span, len(items), MAXIMUM_LIST))
         symbols = tuple(scalar.Symbol(f"{name}.{next(self.bodies.numbers)}", "loop") for name in node.names)
         rows = [self._item(item, node) for item in items]
         inner = Scope(self.scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from muondsl.check import typed
@@ -10,7 +11,7 @@ from muondsl.check.expressions import Expressions
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Scope
 from muondsl.check.values import Value, describe, is_scalar
-from muondsl.diagnostics import errors_names, errors_spec
+from muondsl.diagnostics import errors_names, errors_routes, errors_rules, errors_spec
 from muondsl.ir import scalar
 from muondsl.parse import ast
 
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from muondsl.check.modules import Modules
 
 
+UNKNOWN = ""
+"""The default of a hyper where what is written has an error."""
+
+
 def hypers_of(modules: Modules, report: Report) -> list[ast.Hyper]:
-    """The hypers in force: those of the oldest ancestor first, each as the youngest file declares it."""
+    """The hypers in force: those of the oldest ancestor first, each as the youngest file declares it, in the range of
+    the youngest that gives one.
+    """
     chosen: dict[str, ast.Hyper] = {}
     for file in reversed(modules.chain):
         here: dict[str, ast.Hyper] = {}
@@ -28,17 +35,19 @@ def hypers_of(modules: Modules, report: Report) -> list[ast.Hyper]:
                 if first := here.get(item.name):
                     place = first.span.word(item.name)
                     report.add(errors_names.DuplicateName(item.span.word(item.name), item.name, place))
-                here[item.name] = chosen[item.name] = item
+                here[item.name] = item
+                inherited = chosen[item.name].interval if item.name in chosen else None
+                chosen[item.name] = replace(item, interval=item.interval or inherited)
     return list(chosen.values())
 
 
 def check_hyper(node: ast.Hyper, report: Report, around: typed.Interval = typed.EVERYWHERE) -> typed.Hyper:
-    """The hyper with its range, or `around` where it has none. After an error, one that makes no further errors."""
+    """The hyper with its range, or `around` where it has none. After an error its default may be UNKNOWN."""
     try:
         interval = _interval(node.interval, report) if node.interval else around
     except Abandoned:
         interval = typed.EVERYWHERE
-    default: str | tuple[str, ...] = "0"
+    default: str | tuple[str, ...] = UNKNOWN
     try:
         default = _default(node, report)
         values = default if isinstance(default, tuple) else (default,)
@@ -50,7 +59,7 @@ def check_hyper(node: ast.Hyper, report: Report, around: typed.Interval = typed.
     if node.name == "lr" and isinstance(default, tuple):
         found = f"a list of {len(default)} items"
         report.add(errors_spec.BadHyperDefault(node.default.span, node.name, found, "a number"))
-        default = "0"
+        default = UNKNOWN
     return typed.Hyper(node.name, default, interval, node.span.word(node.name))
 
 
@@ -95,9 +104,9 @@ def check_overrides(
     for entry in entries:
         place = entry.span.word(entry.name)
         if entry.name not in readable or entry.name not in known:
-            report.add(errors_spec.UnknownOverride(place, entry.name, tuple(sorted(readable & set(known)))))
+            report.add(errors_routes.UnknownOverride(place, entry.name, tuple(sorted(readable & set(known)))))
         elif entry.name in done:
-            report.add(errors_spec.DuplicateArgument(place, entry.name))
+            report.add(errors_rules.DuplicateArgument(place, entry.name))
         else:
             done[entry.name] = _override(entry, known[entry.name], report)
     return tuple(done.items())
@@ -121,9 +130,11 @@ def check_checkpoint(node: ast.Checkpoint, hypers: list[typed.Hyper], report: Re
     entries: dict[str, object] = {}
     for entry in node.entries:
         if entry.name in entries:
-            report.add(errors_spec.DuplicateArgument(entry.span.word(entry.name), entry.name))
-        if entry.name in ("route", "params", "fingerprint", *(hyper.name for hyper in hypers)):
-            report.add(errors_spec.BadCheckpointEntry(entry.span.word(entry.name), entry.name))
+            report.add(errors_rules.DuplicateArgument(entry.span.word(entry.name), entry.name))
+        is_hyper = any(hyper.name == entry.name for hyper in hypers)
+        if is_hyper or entry.name in ("route", "params", "fingerprint"):
+            reason = "a hyper, which is loaded" if is_hyper else "muondsl's own"
+            report.add(errors_routes.BadCheckpointEntry(entry.span.word(entry.name), entry.name, reason))
         try:
             entries[entry.name] = _plain(entry.value, entry, report)
         except Abandoned:
@@ -142,5 +153,6 @@ def _plain(node: ast.Expression, entry: ast.Entry, report: Report) -> object:
             return tuple(_plain(item, entry, report) for item in items)
     number = Expressions(Scope(), report).value(node)
     if not is_scalar(number) or not scalar.is_constant(number):
-        report.abandon(errors_spec.BadCheckpointEntry(entry.value.span, entry.name))
+        reason = "expected numbers, strings, `true`, `false` or `none`"
+        report.abandon(errors_routes.BadCheckpointEntry(entry.value.span, entry.name, reason))
     return scalar.evaluate(number, {})

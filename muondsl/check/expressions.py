@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, assert_never
 from muondsl.check import functions, typed
 from muondsl.check.scope import BUILT_IN, Scope
 from muondsl.check.values import Text, Value, describe, is_condition, is_scalar, is_tensor, parts
-from muondsl.diagnostics import errors_names, errors_spec, errors_types
+from muondsl.diagnostics import errors_names, errors_rules, errors_types
 from muondsl.diagnostics.diagnostic import closest
 from muondsl.ir import scalar
 from muondsl.ir.types import SCALAR, Axis, Dims, Format, broadcast, reduced
@@ -98,13 +98,18 @@ class Expressions:
         return scalar.evaluate(value, {})
 
     def count(self, node: ast.Expression, purpose: str) -> int:
-        """A whole number that is not negative and not above what may be unrolled."""
+        """A whole number that is not negative."""
         number = self.constant(node, purpose)
         if number != int(number) or number < 0:
             self.report.abandon(errors_types.ExpectedCount(node.span, f"{number:g}", purpose))
-        if number > MAXIMUM_LIST:
-            self.report.abandon(errors_spec.LoopTooLong(node.span, int(number), MAXIMUM_LIST))
         return int(number)
+
+    def length(self, node: ast.Expression, purpose: str) -> int:
+        """A count that is not above what may be unrolled."""
+        count = self.count(node, purpose)
+        if count > MAXIMUM_LIST:
+            self.report.abandon(errors_rules.LoopTooLong(node.span, count, MAXIMUM_LIST))
+        return count
 
     def items(self, node: ast.Expression, purpose: str) -> tuple[Value, ...]:
         value = self.value(node)
@@ -199,7 +204,10 @@ class Expressions:
         dims = self._common_dims(node, function, operands)
         kept = tuple(operand for operand in operands if is_tensor(operand) or is_scalar(operand))
         is_mask = function in scalar.CONDITIONS or (function == "if" and is_condition(operands[1]))
-        return typed.Elementwise(function, kept, dims, is_mask)
+        result = typed.Elementwise(function, kept, dims, is_mask)
+        if function == "if" and self.format and not is_mask and not any(is_tensor(each) for each in operands[1:]):
+            return typed.Convert(result, self.format, dims)
+        return result
 
     def _common_dims(self, node: ast.Expression, function: str, operands: tuple[Value, ...]) -> Dims:
         dims = SCALAR
@@ -207,7 +215,8 @@ class Expressions:
             if is_tensor(operand):
                 combined = broadcast(dims, operand.dims)
                 if combined is None:
-                    shown = (str(dims), str(operand.dims))
+                    is_product = function == "*" and dims.col == operand.dims.row
+                    shown = (str(dims), str(operand.dims), is_product)
                     self.report.abandon(errors_types.DimensionMismatch(node.span, function, *shown))
                 dims = combined
         return dims
@@ -220,13 +229,14 @@ class Expressions:
             part, depth = pending.pop()
             size, deepest = size + 1, max(deepest, depth)
             pending += [(inner, depth + 1) for inner in parts(part)]
+        self.report.spend(node.span, size // 16)
         if size > MAXIMUM_SCALAR:
             self.report.abandon(
-                errors_spec.ProgramTooLarge(node.span, f"a scalar has more than {MAXIMUM_SCALAR} parts")
+                errors_rules.ProgramTooLarge(node.span, f"a scalar has more than {MAXIMUM_SCALAR} parts")
             )
         if deepest > MAXIMUM_SCALAR_DEPTH:
             limit = f"a scalar is nested more than {MAXIMUM_SCALAR_DEPTH} levels deep"
-            self.report.abandon(errors_spec.ProgramTooLarge(node.span, limit))
+            self.report.abandon(errors_rules.ProgramTooLarge(node.span, limit))
 
     def _require_finite(self, node: ast.Expression, call: scalar.Call) -> None:
         if not scalar.is_constant(call):
@@ -283,9 +293,11 @@ class Expressions:
         values = [(argument, self.value(argument)) for argument in positional]
         self._require_numbers(name, values)
         operands = tuple(value for _, value in values)
-        if name == "lerp" and len({is_tensor(operand) for operand in operands[:2]}) > 1:
-            which = next(argument for argument, value in values[:2] if not is_tensor(value))
-            self.report.abandon(errors_types.ExpectedTensor(which.span, "a scalar", "both ends of `lerp`, or neither,"))
+        if name == "lerp" and any(is_tensor(operand) for operand in operands):
+            for end, value in values[:2]:
+                if not is_tensor(value):
+                    purpose = "where one argument of `lerp` is a tensor, each end"
+                    self.report.abandon(errors_types.ExpectedTensor(end.span, "a scalar", purpose))
         return self._apply(node, name, operands)
 
     def _misused(self, node: ast.Call) -> NoReturn:
@@ -296,9 +308,9 @@ class Expressions:
         if named or len(positional) != (2 if node.function == "take" else 1):
             self._misused(node)
         if node.function == "range":
-            return tuple(scalar.Number(str(index)) for index in range(self.count(positional[0], "the length")))
+            return tuple(scalar.Number(str(index)) for index in range(self.length(positional[0], "the length")))
         items = self.items(positional[0], "what `take` takes from")
-        count = self.count(positional[1], "the number of items")
+        count = self.length(positional[1], "the number of items")
         if not items and count:
             self.report.abandon(errors_types.IndexOutOfRange(positional[0].span, 0, 0))
         return tuple(items[min(index, len(items) - 1)] for index in range(count))

@@ -152,7 +152,7 @@ class _Reader:
             return
         self.used.add(resolved)
         file = parse(read(path, shown))
-        if any(isinstance(item, ast.Optimizer) for item in file.items):
+        if not all(isinstance(item, ast.Rule | ast.Const | ast.Use | ast.Cite) for item in file.items):
             self._miss(errors_names.UsedFileHasStages(place, use.path))
             return
         self.reading.append((resolved, use.path))

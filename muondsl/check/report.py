@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from muondsl.diagnostics.errors_spec import ProgramTooLarge
+from muondsl.diagnostics.errors_rules import ProgramTooLarge
 
 if TYPE_CHECKING:
     from muondsl.diagnostics.diagnostic import Diagnostic, Label
@@ -59,8 +59,8 @@ class Report:
         self.add(diagnostic)
         raise Stopped
 
-    def spend(self, span: Span) -> None:
-        """Counts one more expression or statement looked at, rules as often as they are used."""
-        self.work += 1
+    def spend(self, span: Span, amount: int = 1) -> None:
+        """Counts expressions and statements looked at, rules as often as they are used."""
+        self.work += amount
         if self.work > MAXIMUM_WORK:
             self.stop(ProgramTooLarge(span, f"there are more than {MAXIMUM_WORK} expressions and statements"))

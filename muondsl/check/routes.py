@@ -9,7 +9,7 @@ from muondsl.check.expressions import Expressions
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
 from muondsl.check.values import Text, is_condition, is_scalar
-from muondsl.diagnostics import errors_spec
+from muondsl.diagnostics import errors_routes
 from muondsl.diagnostics.span import Span
 from muondsl.ir import scalar
 from muondsl.parse import ast
@@ -28,14 +28,14 @@ def check_routes(
     routes: dict[str, typed.Route] = {}
     for node in nodes:
         if node.target not in TARGETS:
-            report.add(errors_spec.UnknownRoute(_target(node), node.target))
+            report.add(errors_routes.UnknownRoute(_target(node), node.target))
             continue
         if node.target in first:
-            report.add(errors_spec.DuplicateRoute(_target(node), node.target, _target(first[node.target])))
+            report.add(errors_routes.DuplicateRoute(_target(node), node.target, _target(first[node.target])))
             continue
         first[node.target] = node
         if node.target == "otherwise" and not has_otherwise:
-            report.add(errors_spec.RouteWithoutOtherwise(_target(node)))
+            report.add(errors_routes.RouteWithoutOtherwise(_target(node)))
         try:
             routes[node.target] = typed.Route(node.target, _condition(node.predicate, constants, report))
         except Abandoned:
@@ -50,10 +50,10 @@ def _require_complete(first: dict[str, ast.Route], has_otherwise: bool, report: 
         return
     for target in TARGETS if has_otherwise else TARGETS[:1]:
         if target not in first:
-            report.add(errors_spec.IncompleteRoutes(_target(next(iter(first.values()))), target))
+            report.add(errors_routes.IncompleteRoutes(_target(next(iter(first.values()))), target))
     rests = [node for node in first.values() if _is_rest(node.predicate)]
     if len(rests) > 1 or (rests and len(first) < 2):
-        report.add(errors_spec.BadPredicate(rests[-1].predicate.span))
+        report.add(errors_routes.BadPredicate(rests[-1].predicate.span))
 
 
 def _target(node: ast.Route) -> Span:
@@ -78,7 +78,7 @@ def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar
             values = (argument.value for argument in arguments)
             patterns = tuple(pattern for value in values for pattern in _patterns(value, constants, report))
             if not patterns:
-                report.abandon(errors_spec.BadPredicate(node.span))
+                report.abandon(errors_routes.BadPredicate(node.span))
             return scalar.NameMatches(patterns)
         case ast.Unary("not", operand):
             return scalar.Call("not", (_predicate(operand, constants, report),))
@@ -89,7 +89,7 @@ def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar
     scope.bindings["ndim"] = Binding("a dimension", scalar.Symbol("ndim", "shape"), node.span)
     value = Expressions(scope, report).value(node)
     if not is_condition(value) or not is_scalar(value) or any(part.kind != "shape" for part in scalar.symbols(value)):
-        report.abandon(errors_spec.BadPredicate(node.span))
+        report.abandon(errors_routes.BadPredicate(node.span))
     return value
 
 
@@ -98,5 +98,5 @@ def _patterns(node: ast.Expression, constants: Scope, report: Report) -> Iterato
     value = Expressions(constants, report).value(node)
     for item in value if isinstance(value, tuple) else (value,):
         if not isinstance(item, Text):
-            report.abandon(errors_spec.BadPredicate(node.span))
+            report.abandon(errors_routes.BadPredicate(node.span))
         yield item.value

@@ -24,6 +24,7 @@ def check_rules(rules: tuple[ast.Rule, ...], library: Library, report: Report) -
     """Reports what is wrong in each rule whatever its arguments are."""
     for rule in rules:
         _check_parameters(rule, report)
+        failures = report.failures
         declared = {parameter.name for parameter in rule.parameters} | set(_declared(rule.body))
         reach = declared | EVERYWHERE | set(library.constants)
         read: set[str] = set()
@@ -39,7 +40,7 @@ def check_rules(rules: tuple[ast.Rule, ...], library: Library, report: Report) -
             elif isinstance(node, ast.Call):
                 _check_call(node, library, report, is_rule=id(node) in applied)
         for parameter in rule.parameters:
-            if parameter.name not in read:
+            if parameter.name not in read and report.failures == failures:
                 place = parameter.span.word(parameter.name)
                 report.add(errors_names.UnusedName(place, "parameter", parameter.name))
 

@@ -62,7 +62,7 @@ class Stages:
         failures = self.report.failures
         stages = []
         for node in self._stages():
-            if isinstance(node.body, ast.Name) and node.body.identifier == "none":
+            if _is_none(node.body):
                 continue
             stages.append(self._stage(node, bodies, scope))
             if node.stage == "scale" and bodies.scale is not None:
@@ -152,6 +152,8 @@ class Stages:
         for extra in own[1:]:
             place = own[0].span.word("otherwise")
             self.report.add(errors_spec.DuplicateStage(extra.span.word("otherwise"), "otherwise", place))
+        if _is_none(node.body):
+            return None, ()
         bodies, scope = self._bodies(is_matrix=False)
         failures = self.report.failures
         statements: list[typed.Statement] = []
@@ -168,6 +170,11 @@ class Stages:
                 self.report.add(errors_spec.AssignedInWrongStage(bodies.scale_span, "scale", "otherwise", "update"))
         stage = typed.Stage("otherwise", _heading(node), tuple(statements), node.span)
         return typed.Update((stage,), tuple(bodies.states.values()), bodies.scale or scalar.ONE), node.overrides
+
+
+def _is_none(node: ast.Expression | ast.Block) -> bool:
+    """`none` takes away what a parent has."""
+    return isinstance(node, ast.Name) and node.identifier == "none"
 
 
 def _heading(node: ast.Node) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muondsl.check import typed
-from muondsl.check.declarations import check_checkpoint, check_hyper, check_overrides, hypers_of
+from muondsl.check.declarations import UNKNOWN, check_checkpoint, check_hyper, check_overrides, hypers_of
 from muondsl.check.expressions import Expressions
 from muondsl.check.modules import RESERVED_NAMES, Modules, gather
 from muondsl.check.report import Abandoned, Report, Stopped
@@ -159,7 +159,9 @@ class _Spec:
                 self.report.add(errors_names.PythonKeyword(hyper.span, hyper.name))
             elif (first := self.scope.find(hyper.name)) is not None:
                 self.report.add(errors_names.DuplicateName(hyper.span, hyper.name, first.span))
-            if isinstance(hyper.default, tuple):
+            if hyper.default == UNKNOWN:
+                self.scope.bindings[hyper.name] = Binding("a hyper", None, hyper.span, is_read=True)
+            elif isinstance(hyper.default, tuple):
                 symbols = tuple(scalar.Symbol(hyper.name, "hyper", index) for index in range(len(hyper.default)))
                 self.scope.bindings[hyper.name] = Binding("a hyper", symbols, hyper.span, is_read=True)
             else:

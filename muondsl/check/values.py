@@ -52,12 +52,13 @@ def parts(value: scalar.Scalar) -> tuple[scalar.Scalar, ...]:
 
 
 def operations(value: typed.Tensor) -> int:
-    """How many operations a tensor expression is."""
+    """How many operations a tensor expression is; those on its scalars, which the host computes, count a quarter."""
     match value:
         case typed.Read():
             return 0
         case typed.Elementwise(_, operands):
-            return 1 + sum(operations(operand) for operand in operands if is_tensor(operand))
+            on_host = sum(1 for operand in operands if is_scalar(operand) for _ in scalar.walk(operand))
+            return 1 + on_host // 4 + sum(operations(operand) for operand in operands if is_tensor(operand))
         case typed.Product(left, right) | typed.Choose(_, left, right):
             return 1 + operations(left) + operations(right)
         case typed.Transposed(operand) | typed.Reduce(_, operand) | typed.Convert(operand):

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from muondsl.diagnostics import errors_names, errors_spec, errors_text, errors_types
+from muondsl.diagnostics import (
+    errors_names,
+    errors_output,
+    errors_routes,
+    errors_rules,
+    errors_spec,
+    errors_text,
+    errors_types,
+)
 from muondsl.diagnostics.diagnostic import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+MODULES = (errors_text, errors_names, errors_types, errors_spec, errors_rules, errors_routes, errors_output)
+
+
 def _classes() -> Iterator[type[Diagnostic]]:
-    for module in (errors_text, errors_names, errors_types, errors_spec):
+    for module in MODULES:
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Diagnostic) and value is not Diagnostic:
                 yield value

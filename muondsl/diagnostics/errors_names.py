@@ -113,15 +113,15 @@ class WrongOptimizerInFile(Diagnostic):
 
 @dataclass(frozen=True)
 class UsedFileHasStages(Diagnostic):
-    """`use` takes rules and constants from a file of rules. A file with an optimizer has an identity of its own
-    and is extended instead.
+    """`use` takes rules and constants from a file that holds nothing else but `use` and `cite`. A file with an optimizer
+    has an identity of its own and is extended instead.
     """
 
     code: ClassVar[str] = "M0107"
     path: str
 
     def message(self) -> str:
-        return f'"{self.path}" declares an optimizer; only rules and constants can be used'
+        return f'"{self.path}" declares more than rules and constants; only these can be used'
 
     def helps(self) -> tuple[str, ...]:
         return ("move what both need into a file of rules, or write `extends`",)
@@ -207,7 +207,9 @@ class UnknownFunction(Diagnostic):
 
 @dataclass(frozen=True)
 class UnknownDtype(Diagnostic):
-    """The number formats are `bf16`, `fp16`, `fp32` and `fp64`. A state without one has its parameter's."""
+    """The number formats are `bf16`, `fp16`, `fp32` and `fp64`: torch's bfloat16, float16, float32 and float64. A state
+    without one has its parameter's.
+    """
 
     code: ClassVar[str] = "M0205"
     name: str
@@ -234,6 +236,9 @@ class ReservedName(Diagnostic):
 
     def message(self) -> str:
         return f"`{self.name}` has a meaning of its own and cannot be declared"
+
+    def label(self) -> str:
+        return "choose another name"
 
 
 @dataclass(frozen=True)
@@ -266,6 +271,9 @@ class NotAssignable(Diagnostic):
     def message(self) -> str:
         return f"`{self.name}` is {self.kind} and cannot be changed"
 
+    def helps(self) -> tuple[str, ...]:
+        return ("give the new value a name of its own with `let`",)
+
 
 @dataclass(frozen=True)
 class PythonKeyword(Diagnostic):
@@ -279,6 +287,9 @@ class PythonKeyword(Diagnostic):
 
     def message(self) -> str:
         return f"`{self.name}` cannot be a name in the generated Python"
+
+    def label(self) -> str:
+        return "choose another name"
 
 
 @dataclass(frozen=True)
@@ -296,6 +307,9 @@ class AmbiguousRule(Diagnostic):
 
     def secondary(self) -> tuple[Label, ...]:
         return (Label(self.first, "declared here too"),)
+
+    def helps(self) -> tuple[str, ...]:
+        return ("give one of them another name",)
 
 
 @dataclass(frozen=True)

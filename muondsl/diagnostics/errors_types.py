@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from muondsl.diagnostics.diagnostic import Diagnostic, listing
+from muondsl.diagnostics.diagnostic import Diagnostic, closest, did_you_mean, listing
+
+AXES = ("rows", "cols", "short", "long")
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,16 @@ class DimensionMismatch(Diagnostic):
     operation: str
     left: str
     right: str
+    is_product: bool
 
     def message(self) -> str:
         return f"`{self.operation}` cannot combine {self.left} with {self.right}"
 
     def label(self) -> str:
         return "dimensions differ"
+
+    def helps(self) -> tuple[str, ...]:
+        return ("the product of matrices is written `@`",) if self.is_product else ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,10 @@ class ExpectedScalar(Diagnostic):
     def label(self) -> str:
         return f"this is {self.found}"
 
+    def notes(self) -> tuple[str, ...]:
+        is_number = self.found == "a [1, 1] tensor"
+        return ("a reduction is a tensor: its value is not known before the step",) if is_number else ()
+
 
 @dataclass(frozen=True)
 class ExpectedTensor(Diagnostic):
@@ -93,6 +103,9 @@ class ExpectedList(Diagnostic):
     def label(self) -> str:
         return f"this is {self.found}"
 
+    def helps(self) -> tuple[str, ...]:
+        return ("the numbers 0, 1, … are written `range(count)`",) if self.found == "a scalar" else ()
+
 
 @dataclass(frozen=True)
 class AssignmentChangesDimensions(Diagnostic):
@@ -123,7 +136,10 @@ class BadReductionAxis(Diagnostic):
         return f"{self.tensor} cannot be reduced over `{self.axis}`"
 
     def label(self) -> str:
-        return f"expected {listing(('rows', 'cols', 'short', 'long'))}"
+        return "it has no such dimension" if self.axis in AXES else f"expected {listing(AXES)}"
+
+    def helps(self) -> tuple[str, ...]:
+        return () if self.axis in AXES else did_you_mean(closest(self.axis, AXES))
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,9 @@ class ExpectedCondition(Diagnostic):
 
     def label(self) -> str:
         return f"this is {self.found}"
+
+    def helps(self) -> tuple[str, ...]:
+        return ("compare it with something, as in `x > 0`",)
 
 
 @dataclass(frozen=True)
@@ -197,7 +216,7 @@ class BadInitialValue(Diagnostic):
         return "a state cannot begin with this value"
 
     def label(self) -> str:
-        return f"expected {listing(('zeros', 'ones', 'gradient', 'parameter'))} or a number"
+        return f"expected a number, {listing(('zeros', 'ones', 'gradient', 'parameter'))}"
 
 
 @dataclass(frozen=True)
@@ -218,7 +237,9 @@ class MatrixOperationInOtherwise(Diagnostic):
 
 @dataclass(frozen=True)
 class BranchesDiffer(Diagnostic):
-    """Both branches of `if` must be of one kind: both scalars, both conditions, or tensors that broadcast."""
+    """Both branches of `if` must be of one kind: both conditions, or both numbers. Where the condition is a scalar,
+    numbers are both scalars or both tensors of the same dimensions; where it is a tensor, all broadcast.
+    """
 
     code: ClassVar[str] = "M0314"
     then: str
@@ -237,12 +258,13 @@ class WrongTupleLength(Diagnostic):
     items: int
 
     def message(self) -> str:
-        return f"{self.names} name{'s' if self.names > 1 else ''} for {self.items} item{'s' if self.items != 1 else ''}"
+        names = f"{self.names} name{'s' if self.names > 1 else ''}"
+        return f"there are {names} for {self.items} item{'s' if self.items != 1 else ''}"
 
 
 @dataclass(frozen=True)
 class IndexOutOfRange(Diagnostic):
-    """Items are counted from zero."""
+    """Items of a list are counted from zero: the last one of `n` has the index `n - 1`."""
 
     code: ClassVar[str] = "M0316"
     index: int
@@ -250,6 +272,9 @@ class IndexOutOfRange(Diagnostic):
 
     def message(self) -> str:
         return f"there is no item {self.index} in a list of {self.length}"
+
+    def label(self) -> str:
+        return f"the last item is {self.length - 1}" if self.length else "the list is empty"
 
 
 @dataclass(frozen=True)

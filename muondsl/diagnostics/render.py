@@ -28,10 +28,8 @@ def render(diagnostic: Diagnostic) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` with everything that a terminal might obey, but line ends, written as an escape."""
-    return "".join(
-        char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    """`text` on one line, with everything that a terminal might obey written as an escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _snippet(span: Span, text: str, mark: str, gutter: int) -> list[str]:

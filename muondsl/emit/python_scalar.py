@@ -70,7 +70,8 @@ def _call(call: sc.Call, *, unroll: bool) -> tuple[str, int]:
     if function == "-" and len(call.arguments) == 1:
         return f"-{part(0, PRECEDENCE['negative'])}", PRECEDENCE["negative"]
     if function == "**":
-        return f"{part(0, ATOM)}**{part(1, PRECEDENCE['negative'])}", PRECEDENCE["**"]
+        base = part(0, ATOM)  # an integer base would be raised exactly, to numbers of any length
+        return f"{base}{'.0' if base.isdigit() else ''}**{part(1, PRECEDENCE['negative'])}", PRECEDENCE["**"]
     if function in PRECEDENCE:
         own = PRECEDENCE[function]
         left = own + 1 if function in sc.COMPARISONS else own

@@ -176,6 +176,8 @@ class _Printer:
             return f"{self._part(parts[0], ATOM)}.{function}()", ATOM
         if function in ("min", "max"):
             return self._extremum(function, parts), ATOM
+        if function == "copy":
+            return f"{self._part(parts[0], ATOM)}.clone()", ATOM
         arguments = [self._part(part) for part in parts]
         calls = {
             "lerp": "torch.lerp({}, {}, {})",

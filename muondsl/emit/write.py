@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from muondsl.diagnostics.errors_spec import CannotWrite, NotGenerated, StaleOutput
+from muondsl.diagnostics.errors_output import CannotWrite, NotGenerated, StaleOutput
 from muondsl.diagnostics.span import Span
 from muondsl.diagnostics.spec_error import SpecError
 from muondsl.emit.files import GeneratedFile

@@ -33,6 +33,7 @@ MAPS: dict[str, Callable[..., Tensor]] = {
     "not": torch.logical_not,
     "if": torch.where,
     "abs": torch.abs,
+    "copy": torch.clone,
     "sqrt": torch.sqrt,
     "exp": torch.exp,
     "log": torch.log,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from muondsl.ir import program as ir
-from muondsl.ir.scalar import CONDITIONS
+from muondsl.ir.scalar import CONDITIONS, is_condition
 from muondsl.ir.types import MATRIX, SCALAR, Dims, Type, broadcast, reduced
 
 
@@ -89,7 +89,8 @@ def _product(left: Dims, right: Dims) -> Dims | None:
 def _is_mask(operation: ir.Operation, types: dict[ir.Value, Type]) -> bool:
     if isinstance(operation, ir.Map):
         if operation.function == "if":
-            return any(isinstance(part, str) and types[part].dtype.is_mask for part in operation.operands[1:])
+            branches = operation.operands[1:]
+            return any(types[part].dtype.is_mask if isinstance(part, str) else is_condition(part) for part in branches)
         return operation.function in CONDITIONS
     if isinstance(operation, ir.Choose | ir.Transpose | ir.Orient | ir.Convert):
         return types[ir.operands(operation)[0]].dtype.is_mask

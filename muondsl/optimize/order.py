@@ -8,6 +8,7 @@ from typing import Literal
 from muondsl.ir import program as ir
 from muondsl.ir.verify import verify
 from muondsl.optimize.choose_short_side import choose_short_side
+from muondsl.optimize.copy_aliased_results import copy_aliased_results
 from muondsl.optimize.fuse_product_epilogue import fuse_product_epilogue
 from muondsl.optimize.fuse_scaled_addition import fuse_scaled_addition
 from muondsl.optimize.remove_unused import remove_unused
@@ -26,17 +27,19 @@ FAITHFUL: tuple[Pass, ...] = (
     share_common_subexpressions,
     # A product with its sum is one rounding; this is what `faithful` means by the order of operations.
     fuse_product_epilogue,
-    # Last: sharing and fusing leave definitions that nobody reads.
+    # Sharing and fusing leave definitions that nobody reads.
     remove_unused,
+    # Last: a copy is there for the memory, and no pass that looks at meaning would keep it.
+    copy_aliased_results,
 )
 
 FAST: tuple[Pass, ...] = (
     # First: simpler scalars compare equal more often.
     simplify_host_scalars,
-    *FAITHFUL[:-1],
+    *FAITHFUL[:-2],
     # Behind the products, which have the better claim to a sum.
     fuse_scaled_addition,
-    remove_unused,
+    *FAITHFUL[-2:],
 )
 
 

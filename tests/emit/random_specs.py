@@ -56,10 +56,28 @@ class SpecWriter:
             lines.append(f"s{number} <- {self.state_value(f's{number}', shape)}")
         lines += [line for _ in range(self.random.randint(0, 3)) for line in self.statement()]
         lines += [f"s{n} <- {self.pick('0.5*', '-', '')}s{n}" for n in range(1) if self.random.random() < 0.4]
+        lines += self.swapped()
         lines.append(f"update <- {self.used_states()} + {self.matrix()}")
         self.vectors.clear()
         self.matrices = ["update", "gradient", "parameter"]
         return self.block("momentum", lines)
+
+    def swapped(self) -> list[str]:
+        """Two states of one shape change places, or one takes the old value of the other."""
+        pair = [state for state in self.states if state in self.matrices][:2]
+        if len(pair) < 2 or self.random.random() < 0.3:
+            return []
+        one, two = pair
+        self.count += 1
+        kept = f"kept_{self.count}"
+        kind = self.pick("swap", "rotate", "choose")
+        if kind == "choose":
+            return [f"{one} <- if rows > cols then {two} else gradient"]
+        return [
+            f"let {kept} = {one}",
+            f"{one} <- {two if kind == 'swap' else f'{one} + 0.1*update'}",
+            f"{two} <- {kept}",
+        ]
 
     def used_states(self) -> str:
         """Every state has to be read."""

@@ -14,6 +14,7 @@ from muondsl.ir import scalar as sc
 from muondsl.ir.interpreter import initial_state, interpret
 from muondsl.ir.printer import print_program
 from muondsl.optimize.choose_short_side import choose_short_side
+from muondsl.optimize.copy_aliased_results import copy_aliased_results
 from muondsl.optimize.fuse_product_epilogue import fuse_product_epilogue
 from muondsl.optimize.fuse_scaled_addition import fuse_scaled_addition
 from muondsl.optimize.order import FAITHFUL, FAST
@@ -164,3 +165,14 @@ def simplified_input(expression: str) -> str:
     program = matrix_program(text)
     scalars = [part for each in program.definitions for top in ir.scalars(each.operation) for part in sc.walk(top)]
     return next(str(part.value) for part in scalars if isinstance(part, sc.Named) and part.name == "probe")
+
+
+def test_states_that_change_places_keep_both_values() -> None:
+    text = (
+        f"{HEAD}momentum {{\nstate a = gradient\nstate b = ones\nlet old = a\na <- b\nb <- old\nupdate <- a + 2*b\n}}\n"
+    )
+    program = matrix_program(text.replace("hyper momentum = 0.9\n", ""))
+    assert {result.target: result.value for result in program.results}["a"] == "b"
+    copied = copy_aliased_results(program)
+    assert print_program(copied).count("= copy") == 2
+    assert_same_meaning(program, copied)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from muondsl.diagnostics.diagnostic import Diagnostic
-from muondsl.diagnostics.spec_error import SpecError
 from muondsl.diagnostics.span import Source
+from muondsl.diagnostics.spec_error import SpecError
 from muondsl.parse import ast, parse, read
 from muondsl.parse.text_to_tree import MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_ERRORS
 

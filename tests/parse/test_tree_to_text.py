@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from muondsl.diagnostics.spec_error import SpecError
 from muondsl.diagnostics.span import Source
+from muondsl.diagnostics.spec_error import SpecError
 from muondsl.parse import ast, parse
 from muondsl.parse.tree_to_text import WIDTH, format_text, format_tree
 from tests.parse import mutations, strategies
