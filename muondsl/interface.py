@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import os
 import sys
+from functools import cache
 from hashlib import sha256
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from muondsl.diagnostics.span import Source
@@ -16,7 +19,7 @@ from muondsl.parse import read
 from muondsl.pipeline import Options, Pipeline
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     from muondsl.emit import GeneratedFile
     from muondsl.ir.types import Format
@@ -55,8 +58,9 @@ def generate(spec: str | Path, options: Options) -> GeneratedFile:
 def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | None = None) -> type[SpecOptimizer]:
     """The optimizer class of a spec, compiled into a cache that is keyed by what is generated.
 
-    Arguments and errors are those of `compile`. The same spec and options yield the same class object, and instances
-    can be pickled to processes that can read the cache: `MUONDSL_CACHE` names its directory.
+    Arguments and errors are those of `compile`. The same spec and options yield the same class object. Instances can be
+    unpickled where the same spec was loaded before; classes that other processes must find are compiled into a module
+    that they import. `MUONDSL_CACHE` names another directory for the cache.
     """
     stages = pipeline(spec, Options(numerics, precision))
     checked = stages.checked()
@@ -72,31 +76,35 @@ def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | N
     return found
 
 
+@cache
 def _cache() -> Path:
-    """A directory of the user's own: generated code is run from it."""
+    """A directory of the user's own, because what it holds is run; where there is none, a new one for this process."""
     chosen = os.environ.get("MUONDSL_CACHE")
-    if chosen:
-        return Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "muondsl"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(chosen) if chosen else home / "muondsl"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        folder = Path(gettempdir()) / f"muondsl-{os.getuid()}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(mkdtemp(prefix="muondsl-"))
     return folder
+
+
+class _SourceOnly(SourceFileLoader):
+    """Compiles the text that was just compared, and never bytecode that lies beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return builtins.compile(self.get_data(self.path), self.path, "exec", dont_inherit=True)
 
 
 def _import(name: str, path: Path) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
-    found = importlib.util.spec_from_file_location(name, path)
+    found = importlib.util.spec_from_loader(name, _SourceOnly(name, str(path)))
     assert found is not None
-    assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        _SourceOnly(name, str(path)).exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

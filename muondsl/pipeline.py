@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from muondsl import __version__
 from muondsl.check import CheckedSpec, check
 from muondsl.emit import GeneratedFile, Header, emit
+from muondsl.ir.types import FORMATS
 from muondsl.lower import fingerprint, lower
-from muondsl.optimize import optimize
+from muondsl.optimize import NUMERICS, optimize
 from muondsl.parse import parse
 from muondsl.schedule import Plan, schedule
 
@@ -30,12 +31,18 @@ class Options:
     """What a user may choose beside the spec.
 
     `numerics`: `faithful` keeps the order of operations as written, `fast` may reassociate. `precision` stands in for
-    the number format of every `in` block. `standalone` files import nothing of muondsl.
+    the number format of every `in` block. `standalone` files import nothing of muondsl. Raises ValueError for others.
     """
 
     numerics: Numerics = "fast"
     precision: Format | None = None
     standalone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.numerics not in NUMERICS:
+            raise ValueError(f"numerics should be one of {NUMERICS} but is: {self.numerics!r}")
+        if self.precision not in (None, *FORMATS):
+            raise ValueError(f"precision should be None or one of {FORMATS} but is: {self.precision!r}")
 
 
 @dataclass(frozen=True)

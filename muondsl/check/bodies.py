@@ -291,7 +291,7 @@ class _Body:
 
     def _name(self, name: str, value: Value, node: ast.Let) -> list[typed.Statement]:
         if is_scalar(value):
-            is_given = isinstance(value, scalar.Number | scalar.Symbol | scalar.Named)
+            is_given = isinstance(value, scalar.Symbol | scalar.Named)
             self._declare(name, value if is_given else scalar.Named(name, value), "a scalar", node.span)
             return []
         if not is_tensor(value):

@@ -79,7 +79,7 @@ class Stages:
         chosen: dict[str, ast.Stage] = {}
         for file in self.modules.chain:
             written = [item for item in file.items if isinstance(item, ast.Stage)]
-            self._require_order(written)
+            self._require_order([node for node in written if not _is_none(node.body)])
             for node in written:
                 chosen.setdefault(node.stage, node)
         return [chosen[name] for name in ast.STAGES if name in chosen]

@@ -6,7 +6,7 @@ What `check` yields, `lower` unrolls, and the mathematics in generated docstring
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from muondsl.diagnostics.span import NOWHERE, Span
 from muondsl.ir.scalar import NameMatches, Scalar, Symbol
@@ -235,19 +235,29 @@ def _scalars_of_statement(statement: Statement) -> Iterator[Scalar]:
 
 
 def _scalars_of_tensor(tensor: Tensor) -> Iterator[Scalar]:
+    for part in walk(tensor):
+        if isinstance(part, Elementwise):
+            yield from (operand for operand in part.operands if isinstance(operand, Scalar))
+        elif isinstance(part, Choose):
+            yield part.condition
+
+
+def walk(tensor: Tensor) -> Iterator[Tensor]:
+    """The tensor and all tensors inside it, outermost first."""
+    yield tensor
+    for part in _inside(tensor):
+        yield from walk(part)
+
+
+def _inside(tensor: Tensor) -> tuple[Tensor, ...]:
     match tensor:
+        case Read():
+            return ()
         case Elementwise(_, operands):
-            for operand in operands:
-                if isinstance(operand, Scalar):
-                    yield operand
-                else:
-                    yield from _scalars_of_tensor(operand)
-        case Product(left, right):
-            yield from _scalars_of_tensor(left)
-            yield from _scalars_of_tensor(right)
-        case Choose(condition, then, otherwise):
-            yield condition
-            yield from _scalars_of_tensor(then)
-            yield from _scalars_of_tensor(otherwise)
+            return tuple(operand for operand in operands if not isinstance(operand, Scalar))
+        case Product(left, right) | Choose(_, left, right):
+            return (left, right)
         case Transposed(operand) | Reduce(_, operand) | Convert(operand):
-            yield from _scalars_of_tensor(operand)
+            return (operand,)
+        case _:
+            assert_never(tensor)

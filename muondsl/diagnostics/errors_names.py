@@ -113,8 +113,8 @@ class WrongOptimizerInFile(Diagnostic):
 
 @dataclass(frozen=True)
 class UsedFileHasStages(Diagnostic):
-    """`use` takes rules and constants from a file that holds nothing else but `use` and `cite`. A file with an optimizer
-    has an identity of its own and is extended instead.
+    """`use` takes rules and constants from a file that holds nothing else but `use` and `cite`. A file with an
+    optimizer has an identity of its own and is extended instead.
     """
 
     code: ClassVar[str] = "M0107"

@@ -134,7 +134,7 @@ class NestedTooDeeply(Diagnostic):
     limit: int
 
     def message(self) -> str:
-        return f"nested more than {self.limit} levels deep"
+        return f"nested or chained more than {self.limit} deep"
 
     def helps(self) -> tuple[str, ...]:
         return ("name parts of the expression with `let`",)

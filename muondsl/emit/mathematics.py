@@ -49,8 +49,15 @@ def mathematics(update: typed.Update) -> list[str]:
             lines.append(f"κ ← {_text(update.scale.value)}")
     lines.append("θ ← θ − η u" if update.scale == sc.ONE else f"θ ← θ − η {_text(update.scale, PRODUCT)} u")
     named = dict.fromkeys(part for each in typed.scalars(update) for part in _named(each))
-    where = [f"{_letter(name)} = {_text(value)}" for name, value in named if name != "scale"]
-    return where + lines
+    where = [f"{_letter(name)} ← {_text(value)}" for name, value in named if name != "scale"]
+    return [*(_state(state) for state in update.states), *where, *lines]
+
+
+def _state(state: typed.State) -> str:
+    name = state.variable.name
+    letter = "" if _letter(name) == name else f"{_letter(name)} = "
+    start = state.initial if isinstance(state.initial, str) else _text(state.initial)
+    return f"state {letter}{name}, in {state.format or 'the format of θ'}, at first {_letter(start)}"
 
 
 def statement_mathematics(stage: typed.Stage) -> Iterator[tuple[str, str]]:
@@ -67,9 +74,14 @@ def _placed(statements: tuple[typed.Statement, ...]) -> Iterator[tuple[str, str]
 
 
 def _named(scalar: sc.Scalar) -> Iterator[tuple[str, sc.Scalar]]:
-    for part in reversed(list(sc.walk(scalar))):
-        if isinstance(part, sc.Named):
-            yield part.name, part.value
+    """Named scalars, each behind those that it is made of."""
+    match scalar:
+        case sc.Named(name, value):
+            yield from _named(value)
+            yield name, value
+        case sc.Call(_, arguments):
+            for argument in arguments:
+                yield from _named(argument)
 
 
 def _statements(statements: tuple[typed.Statement, ...], indent: str) -> Iterator[str]:
@@ -81,7 +93,13 @@ def _statements(statements: tuple[typed.Statement, ...], indent: str) -> Iterato
         else:
             left, right = _letter(statement.variable.name), _text(statement.value)
             if left != right:
-                yield f"{indent}{left} ← {right}"
+                yield f"{indent}{left} ← {right}{_format(statement.value)}"
+
+
+def _format(tensor: typed.Tensor) -> str:
+    """The number format that a statement is computed in, where an `in` block says so."""
+    formats = {part.format: None for part in typed.walk(tensor) if isinstance(part, typed.Convert)}
+    return f"   [{', '.join(formats)}]" if formats else ""
 
 
 def _letter(name: str) -> str:

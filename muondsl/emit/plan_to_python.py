@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -155,17 +156,25 @@ class _Comments:
         }
         self.places = {stage.heading: stage.span.place for stage in self.update.stages}
 
-    def above(self, origin: ir.Origin) -> list[str]:
+    def above(self, origin: ir.Origin, note: str = "") -> list[str]:
         lines: list[str] = []
         if origin.stage != self.stage:
             heading = "apply" if origin.stage == "apply" else f"{self.places[origin.stage]}: {origin.stage}"
-            lines += ["", f"# {visible(heading)}"]
+            lines += ["", *_comment(heading)]
+            self.stage, self.place = origin.stage, ""
+        if note:
+            return [*lines, *_comment(note)]
         place = origin.place or self.place
-        if (origin.stage, place) != (self.stage, self.place):
-            formula = self.formulas.get((origin.stage, place))
-            lines += [f"# {formula}  ({visible(place)})"] if formula else []
-        self.stage, self.place = origin.stage, place
+        formula = self.formulas.get((origin.stage, place))
+        if place != self.place and formula:
+            lines += _comment(f"{formula}  ({place})")
+        self.place = place
         return lines
+
+
+def _comment(text: str) -> list[str]:
+    """The text as comment lines of moderate width."""
+    return [f"# {line}" for line in textwrap.wrap(visible(text), WIDTH - 12, subsequent_indent="  ")]
 
 
 def _update(
@@ -266,7 +275,7 @@ def _host(plan: UpdatePlan) -> Iterator[str]:
 
 def _lines(item: Statement | Loop, comments: _Comments, tables: list[dict[str, str]]) -> Iterator[str]:
     if isinstance(item, Statement):
-        yield from comments.above(item.origin)
+        yield from comments.above(item.origin, item.note)
         yield item.text
         return
     first = item.body[0].origin
@@ -274,7 +283,7 @@ def _lines(item: Statement | Loop, comments: _Comments, tables: list[dict[str, s
     yield from stage
     yield f"for {', '.join(item.names) or '_'} in {_table(item, first, tables)}:"
     for statement in item.body:
-        yield from (f"    {line}" for line in comments.above(statement.origin))
+        yield from (f"    {line}" for line in comments.above(statement.origin, statement.note))
         yield f"    {statement.rolled}"
 
 

@@ -87,12 +87,13 @@ def _call(call: sc.Call, *, unroll: bool) -> tuple[str, int]:
 
 
 def _literal(text: str) -> str:
-    """The literal in Python's spelling: `007` and `1_0` do not occur, but leading zeros do."""
+    """The literal in Python's spelling. Integers that float64 may not hold are floats: tensors take no others."""
     sign = "-" if text.startswith("-") else ""
     digits = text[len(sign) :]
     is_integer = digits.isdigit()
     stripped = digits.lstrip("0") if is_integer else digits
-    return sign + (stripped or "0")
+    is_large = is_integer and int(stripped or "0") > sc.LARGEST_INTEGER
+    return f"{sign}{stripped or '0'}{'.0' if is_large else ''}"
 
 
 def quoted(text: str) -> str:

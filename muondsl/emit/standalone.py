@@ -27,16 +27,16 @@ def inline_runtime(body: str) -> str:
 
 
 def own_exports(text: str) -> str:
-    return next(line for line in text.splitlines() if line.startswith("__all__"))
+    return next(line for line in text.split("\n") if line.startswith("__all__"))
 
 
 def without_exports(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith("__all__"))
+    return "\n".join(line for line in text.split("\n") if not line.startswith("__all__"))
 
 
 def _docstring(text: str) -> str:
     first = ast.parse(text).body[0]
-    return "\n".join(text.splitlines()[: first.end_lineno])
+    return "\n".join(text.split("\n")[: first.end_lineno])
 
 
 def _split(text: str) -> tuple[list[str], str]:
@@ -54,7 +54,7 @@ def _split(text: str) -> tuple[list[str], str]:
             break
         if isinstance(node, ast.Import | ast.ImportFrom):
             end = node.end_lineno or 0
-    return imports, "\n".join(text.splitlines()[end:]).strip("\n")
+    return imports, "\n".join(text.split("\n")[end:]).strip("\n")
 
 
 def _sorted(imports: dict[str, None]) -> list[str]:

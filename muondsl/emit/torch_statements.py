@@ -25,13 +25,16 @@ IN_PLACE = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
 
 @dataclass(frozen=True)
 class Statement:
-    """One line. `rolled` is the same with a loop's variables in the place of its numbers."""
+    """One line. `rolled` is the same with a loop's variables in the place of its numbers; `note` says what the line is
+    for where it is no step of the spec.
+    """
 
     text: str
     rolled: str
     origin: ir.Origin
     kernel: int
     numbers: tuple[tuple[str, str], ...]
+    note: str = ""
 
 
 def statements(update: UpdatePlan) -> Iterator[Statement]:
@@ -44,7 +47,19 @@ def statements(update: UpdatePlan) -> Iterator[Statement]:
             texts = [printer.statement(assignment, unroll=unroll) for unroll in (True, False)]
             if texts[0]:
                 origin = assignment.definition.origin
-                yield Statement(texts[0], texts[1], origin, number, printer.numbers(assignment.definition))
+                numbers = printer.numbers(assignment.definition)
+                yield Statement(texts[0], texts[1], origin, number, numbers, _note(assignment.definition))
+
+
+def _note(definition: ir.Definition) -> str:
+    match definition.operation:
+        case ir.Convert() if definition.name is None:
+            return f"In {definition.type.dtype.fixed or 'the format of the parameter'}."
+        case ir.Orient() if definition.name is None:
+            return "On the shorter side, because p(u uᵀ) u = u p(uᵀ u) for every polynomial p."
+        case ir.Orient():
+            return "Rows and columns as they were."
+    return ""
 
 
 class _Printer:

@@ -47,12 +47,14 @@ def _is_generated(path: Path) -> bool:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes beside the place and moves there, so that no reader ever sees half a file."""
+    """Writes beside the place and moves there, so that no reader ever sees half a file. Links and modes stay."""
+    path = path.resolve()
+    mode = path.stat().st_mode if path.exists() else 0o644
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(text.encode())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(mode & 0o777)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

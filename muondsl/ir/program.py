@@ -38,7 +38,7 @@ class Map:
     """A function of elements; operands broadcast. Rounded once, to the format of the definition.
 
     Functions: those of `scalar.FUNCTIONS`; `-` of one or two operands; `if`; `full`, a scalar repeated to the shape
-    of the second operand; `add_scaled`, a + s·b with a scalar s, rounded once; `copy`, the operand in memory of its own.
+    of the second operand; `add_scaled`, a + s·b with a scalar s, rounded once; `copy`, the operand in new memory.
     """
 
     function: str

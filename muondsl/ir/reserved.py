@@ -13,7 +13,7 @@ LOCALS = frozenset(
 )
 """Names inside the functions that update a parameter: their own, and those of what they call."""
 
-KEYWORDS = frozenset({*keyword.kwlist, *keyword.softkwlist, "self"})
+KEYWORDS = frozenset({*keyword.kwlist, *keyword.softkwlist, "self", "super"})
 ARGUMENTS = frozenset({"params", "param_names", "closure", "route", "fingerprint", "defaults", "otherwise_defaults"})
 """Names of the class's own arguments, and of what param_groups hold beside hypers."""
 

@@ -90,6 +90,9 @@ Scalar = Number | Flag | Symbol | Named | NameMatches | Call
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 CONDITIONS = (*COMPARISONS, "and", "or", "not")
 
+LARGEST_INTEGER = 2**53
+"""Up to here float64 holds every integer."""
+
 ZERO = Number("0")
 ONE = Number("1")
 
@@ -179,14 +182,15 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sign": lambda a: float((a > 0) - (a < 0)),
     "lerp": _lerp,
 }
-"""What each function of scalars computes in float64; `-` (one or two operands), `if`, `and` and `or` are in `evaluate`."""
+"""What each function of scalars computes in float64; `-`, `if`, `and` and `or` are in `evaluate`."""
 
 
 def evaluate(scalar: Scalar, values: Mapping[Symbol, float]) -> float:
     """The value in float64. Raises ArithmeticError or ValueError where there is none."""
     match scalar:
         case Number(text):
-            return float(text) if any(sign in text for sign in ".eE") else int(text)
+            is_integer = text.removeprefix("-").isdigit() and abs(int(text)) <= LARGEST_INTEGER
+            return int(text) if is_integer else float(text)
         case Flag(value):
             return value
         case Symbol():

@@ -16,6 +16,7 @@ from muondsl.optimize.share_common_subexpressions import share_common_subexpress
 from muondsl.optimize.simplify_host_scalars import simplify_host_scalars
 
 Numerics = Literal["faithful", "fast"]
+NUMERICS: tuple[Numerics, ...] = ("faithful", "fast")
 Pass = Callable[[ir.Program], ir.Program]
 
 FAITHFUL: tuple[Pass, ...] = (

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from muondsl.ir import program as ir
 
 ARITHMETIC = {"+", "-", "*", "/", "**", "sqrt"}
-MAXIMUM_SIZE = 40
-"""Scalars with more parts are left as they are: SymPy's time is not bounded by their size."""
+MAXIMUM_SIZE = 24
+"""Scalars with more parts are left as they are. Higher powers than the fourth stand as symbols: SymPy expands them."""
 
 
 def simplify_host_scalars(program: ir.Program) -> ir.Program:
@@ -84,7 +84,9 @@ class _Translation:
                 return sympy.sqrt(self.to_sympy(operand))
             case sc.Call("-", (operand,)):
                 return -self.to_sympy(operand)
-            case sc.Call("+" | "-" | "*" | "/" | "**" as sign, (left, right)):
+            case sc.Call("**", (base, sc.Number(text))) if text in ("2", "3", "4"):
+                return self.to_sympy(base) ** int(text)
+            case sc.Call("+" | "-" | "*" | "/" as sign, (left, right)):
                 return _ARITHMETIC[sign](self.to_sympy(left), self.to_sympy(right))
             case _:
                 name = f"q{len(self.leaves)}"
@@ -141,7 +143,6 @@ _ARITHMETIC: dict[str, Any] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: a / b,
-    "**": lambda a, b: a**b,
 }
 
 

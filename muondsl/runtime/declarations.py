@@ -57,7 +57,8 @@ class Hyper:
         """The value as the step computes with it: a float, or a tuple of floats."""
         if self.length is None:
             return float(value)  # type: ignore[arg-type]
-        assert isinstance(value, tuple | list)
+        if not isinstance(value, tuple | list):
+            raise ValueError(f"{self.name} should be {self.length} numbers but is: {value}")
         return tuple(float(each) for each in value)
 
 

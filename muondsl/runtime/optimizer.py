@@ -114,7 +114,7 @@ class SpecOptimizer(Optimizer):
         self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
     ) -> None:
         state = self.state[parameter]
-        if not state:
+        if any(each.name not in state for each in self.states[route]):
             self._init_state(state, route, parameter, gradient)
         step = 1
         if route in self.counts_steps:
@@ -123,10 +123,12 @@ class SpecOptimizer(Optimizer):
         self.update_parameter(route, parameter, gradient, state, hypers, step)
 
     def _init_state(self, state: dict[str, Tensor], route: str, parameter: Tensor, gradient: Tensor) -> None:
+        """Adds the states that are missing."""
         if route in self.counts_steps:
-            state["step"] = torch.zeros((), dtype=torch.float32)
+            state.setdefault("step", torch.zeros((), dtype=torch.float32))
         for each in self.states[route]:
-            state[each.name] = each.create(parameter, gradient)
+            if each.name not in state:
+                state[each.name] = each.create(parameter, gradient)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group; without a `route` of its own it becomes one group for each route its parameters take."""
@@ -141,7 +143,8 @@ class SpecOptimizer(Optimizer):
         before = len(self.param_groups)
         try:
             for route, chosen in self._divided(members, options).items():
-                group = {**options, "params": chosen, "route": route}
+                given = options if len(self.param_groups) == before else self._own_tensors(options)
+                group = {**given, "params": chosen, "route": route}
                 if route == OTHERWISE:
                     group = {**self._otherwise_defaults, **group}
                 self._check_group(group)
@@ -149,6 +152,15 @@ class SpecOptimizer(Optimizer):
         except Exception:
             del self.param_groups[before:]
             raise
+
+    def _own_tensors(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options with hypers that are tensors copied: a scheduler would change a shared one once a group."""
+        tensors = {
+            hyper.name: value.clone()
+            for hyper in self.hypers
+            if isinstance(value := options.get(hyper.name, self.defaults[hyper.name]), Tensor)
+        }
+        return {**options, **tensors}
 
     def _divided(self, members: list[Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
         """The members of a group by their route."""
@@ -197,6 +209,8 @@ class SpecOptimizer(Optimizer):
 
     def _check_parameter(self, route: str, parameter: Tensor) -> None:
         name = type(self).__name__
+        if not (parameter.is_floating_point() or torch.is_complex(parameter)):
+            raise TypeError(f"{name} only supports floating-point parameters but got: {parameter.dtype}")
         if torch.is_complex(parameter):
             raise RuntimeError(f"{name} does not support complex parameters")
         if hasattr(parameter, "placements") or hasattr(parameter, "_is_flat_param"):
@@ -207,11 +221,13 @@ class SpecOptimizer(Optimizer):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with the fingerprint of the spec in each group, and what the compatible class keeps there."""
+        """As torch's, with the fingerprint of the spec in each group, and in groups of matrices what a compatible class
+        keeps there.
+        """
         saved = super().state_dict()
         extra = dict(self.checkpoints[0].entries) if self.checkpoints else {}
         for group in saved["param_groups"]:
-            group.update(extra, fingerprint=self.fingerprint)
+            group.update(extra if group["route"] == MATRIX else {}, fingerprint=self.fingerprint)
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any], *, any_fingerprint: bool = False) -> None:
@@ -253,7 +269,7 @@ class SpecOptimizer(Optimizer):
         if found not in (None, self.fingerprint):
             raise ValueError(
                 f"the checkpoint was written by another spec: its fingerprint is {found}, that of {name} "
-                f"is {self.fingerprint}; pass any_fingerprint=True to load it all the same"
+                f"is {self.fingerprint}; pass any_fingerprint=True to load it if names and shapes of its states agree"
             )
         # A class that loaded our checkpoint keeps the fingerprint in its groups, even if it computes something else.
         if found is not None and not any(key in saved for each in self.checkpoints for key in each.entries):

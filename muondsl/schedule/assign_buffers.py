@@ -53,6 +53,7 @@ class _Assigning:
         self.uses = ir.uses(program)
         self.kernels = {each.value: number for number, kernel in enumerate(order) for each in kernel}
         self.sequence = [each for kernel in order for each in kernel]
+        self.results = {result.value for result in program.results}
         self.done = Buffers()
         self.places: dict[ir.Value, int] = {}
         self.last_read: dict[ir.Value, int] = {}
@@ -65,7 +66,7 @@ class _Assigning:
         stored = self._stored_in_place()
         for definition in self.sequence:
             if definition.value not in self.done.placements:
-                self.done.placements[definition.value] = self._place(definition, stored)
+                self.done.placements[definition.value] = self._place(definition)
             self._share(definition.value)
         for result in self.program.results:
             if result.value not in stored and not self._is_own_input(result):
@@ -73,11 +74,10 @@ class _Assigning:
         return self.done
 
     def _inline(self) -> None:
-        stored = {result.value for result in self.program.results}
         readers = {value: each for each in self.sequence for value in ir.operands(each.operation)}
         for definition in self.sequence:
             value = definition.value
-            is_candidate = definition.name is None and self.uses[value] == 1 and value not in stored
+            is_candidate = definition.name is None and self.uses[value] == 1 and value not in self.results
             if not is_candidate or is_product(definition) or isinstance(definition.operation, ir.Orient | ir.Choose):
                 continue
             reader = readers[value]
@@ -167,9 +167,10 @@ class _Assigning:
             and self.last_read[value] <= place
             and not isinstance(self.done.placements.get(value), Inline)
             and operation.operands.count(value) == 1
+            and value not in self.results
         ]
 
-    def _place(self, definition: ir.Definition, stored: set[ir.Value]) -> Placement:
+    def _place(self, definition: ir.Definition) -> Placement:
         match definition.operation:
             case ir.Convert(operand) | ir.Transpose(operand) | ir.Orient(operand):
                 return View(operand)
@@ -177,9 +178,18 @@ class _Assigning:
                 return View(then)
         place = self.places[definition.value]
         for operand in self._overwritable(definition):
+            if self._is_other_vector(definition, self.table[operand]):
+                continue
             if self._is_free(self.base.get(operand, operand), place):
                 return InPlace(operand)
         return Fresh()
+
+    def _is_other_vector(self, definition: ir.Definition, operand: ir.Definition) -> bool:
+        """A small value with a name of its own is not worth writing over one with another."""
+        dims = definition.type.dims
+        is_small = "1" in (dims.row.tall, dims.row.wide, dims.col.tall, dims.col.wide)
+        has_names = definition.name is not None and operand.name is not None
+        return is_small and has_names and definition.name != operand.name
 
     def _is_free(self, base: ir.Value, place: int) -> bool:
         """Whether a buffer belongs to the step alone and nothing that shares it is read behind `place`."""

@@ -184,6 +184,23 @@ def test_fmt_rewrites_and_with_check_only_tells(folder: Path) -> None:
     assert spec.read_text() == "optimizer ("
 
 
+def test_fmt_keeps_links_and_modes(folder: Path) -> None:
+    Path("real.muon").write_text("optimizer   Small\nhyper lr=0.1\n")
+    Path("real.muon").chmod(0o600)
+    Path("small.muon").symlink_to("real.muon")
+    assert run("fmt", "small.muon").exit_code == 0
+    assert Path("small.muon").is_symlink()
+    assert Path("real.muon").read_text().startswith("optimizer Small\n")
+    assert Path("real.muon").stat().st_mode & 0o777 == 0o600
+
+
+def test_options_of_python_are_checked_as_those_of_the_command_line() -> None:
+    with pytest.raises(ValueError, match="numerics should be one of"):
+        muondsl.compile(GOOD, numerics="faithfull")
+    with pytest.raises(ValueError, match="precision should be None or one of"):
+        muondsl.compile(GOOD, precision="fp8")
+
+
 def test_explain_knows_every_code() -> None:
     for code, diagnostic in CATALOGUE.items():
         result = run("explain", code.lower())

@@ -74,15 +74,16 @@ def test_literals_keep_the_digits_of_the_spec(spec: Path) -> None:
 def test_the_docstring_shows_the_algorithm() -> None:
     lines = mathematics(pipeline(Path("specs/torch_muon.muon"), Options()).checked().matrix)
     assert lines == [
+        "state m = momentum_buffer, in the format of θ, at first 0",
         "u ← g",
         "m ← μ m + (1 − μ) u",
         "u ← (1 − μ) u + μ m",
-        "size ← max(‖u‖, 1e-7)",
-        "u ← u / size",
+        "size ← max(‖u‖, 1e-7)   [bf16]",
+        "u ← u / size   [bf16]",
         "5 times, with the next (a, b, c):",
-        "    s ← u uᵀ",
-        "    polynomial ← b s + c (s s)",
-        "    u ← a u + polynomial u",
+        "    s ← u uᵀ   [bf16]",
+        "    polynomial ← b s + c (s s)   [bf16]",
+        "    u ← a u + polynomial u   [bf16]",
         "κ ← √max(1, r / c)",
         "θ ← θ (1 − η λ)",
         "θ ← θ − η κ u",
@@ -169,6 +170,13 @@ momentum {
     source = muondsl.compile(text)
     assert "for a" not in source
     assert "torch.tanh" in source or ".tanh()" in source
+
+
+@pytest.mark.parametrize("number", ["10000000000000000000000000", "10**25", "9007199254740993"])
+def test_integers_that_float64_cannot_hold_are_floats(number: str) -> None:
+    text = f"optimizer Large\nhyper lr = 0.1\nadapt {{ update <- update * {number} / {number} }}\n"
+    rows = [row for row in muondsl.verify(text).rows if "float16" not in row.dtype]
+    assert all(row.is_good for row in rows)
 
 
 def test_a_text_has_no_path() -> None:

@@ -155,6 +155,14 @@ def test_host_scalars_are_simplified_and_keep_their_digits(expression: str) -> N
     assert simplified(expression) == SIMPLER[expression]
 
 
+@pytest.mark.parametrize("power", ["998", "99999999"])
+def test_high_powers_are_not_expanded(power: str) -> None:
+    text = f"{HEAD}momentum ema(beta = momentum * ((step + lr)**{power} - (step + lr)**{power} * lr))\n"
+    program = simplify_host_scalars(matrix_program(text))
+    scalars = [str(sc.without_names(part)) for each in program.definitions for part in ir.scalars(each.operation)]
+    assert any(f"** {power})" in scalar for scalar in scalars)
+
+
 @pytest.mark.parametrize("expression", ["sqrt(max(1, rows / cols))", "0.2 * sqrt(max(rows, cols))", "lr * momentum"])
 def test_host_scalars_that_do_not_become_simpler_stay_as_written(expression: str) -> None:
     assert simplified(expression) == str(simplified_input(expression))

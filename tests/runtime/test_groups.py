@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import Parameter
 
+from muondsl import load
 from tests.runtime.subjects import (
     Optimizer,
     advance,
@@ -105,3 +106,34 @@ def test_repr_names_class_groups_and_hypers(kind: Optimizer) -> None:
     assert text.startswith(f"{kind.__name__} (\nParameter Group 0\n")
     assert "    lr: 0.125\n" in text
     assert "    route: matrix\n" in text
+
+
+def test_a_tensor_learning_rate_is_not_shared_by_the_groups_that_a_group_becomes() -> None:
+    """A scheduler that fills the tensors of each group would change a shared one twice."""
+    named = [("a.weight", Parameter(torch.zeros(4, 6))), ("a.bias", Parameter(torch.zeros(4)))]
+    optimizer = load("specs/moonlight.muon")(named, lr=torch.tensor(1.0))
+    first, second = (group["lr"] for group in optimizer.param_groups)
+    assert first is not second
+    assert torch.equal(first, second)
+
+
+def test_parameters_that_are_no_floating_point_numbers_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"only supports floating-point parameters but got: torch\.int32"):
+        load("specs/torch_muon.muon")([torch.zeros(4, 6, dtype=torch.int32)])
+
+
+def test_groups_of_other_parameters_carry_no_entries_of_muon() -> None:
+    named = [("a.weight", Parameter(torch.zeros(4, 6))), ("a.bias", Parameter(torch.zeros(4)))]
+    matrix, otherwise = load("specs/moonlight.muon")(named).state_dict()["param_groups"]
+    assert matrix["ns_steps"] == 5
+    assert "ns_steps" not in otherwise
+    assert matrix["fingerprint"] == otherwise["fingerprint"]
+
+
+def test_what_a_wrapper_keeps_in_the_state_does_not_hide_that_ours_is_missing() -> None:
+    parameter = Parameter(torch.zeros(4, 6))
+    optimizer = load("specs/torch_muon.muon")([parameter])
+    optimizer.state[parameter]["mine"] = 1
+    parameter.grad = torch.ones(4, 6)
+    optimizer.step()
+    assert set(optimizer.state[parameter]) == {"mine", "momentum_buffer"}

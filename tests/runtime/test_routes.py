@@ -77,8 +77,8 @@ def test_a_model_is_divided_by_name_and_shape(kind: Optimizer) -> None:
 @routed
 def test_a_group_is_divided_with_its_own_hypers(kind: Optimizer) -> None:
     groups = [{"params": [("a.weight", matrix()), ("a.bias", Parameter(torch.zeros(4)))], "lr": 0.125}]
-    optimizer = kind(groups, weight_decay=0.25)
-    assert [(group["route"], group["lr"], group["weight_decay"]) for group in optimizer.param_groups] == [
+    optimizer = kind(groups, momentum=0.25)
+    assert [(group["route"], group["lr"], group["momentum"]) for group in optimizer.param_groups] == [
         ("matrix", 0.125, 0.25),
         ("otherwise", 0.125, 0.25),
     ]
