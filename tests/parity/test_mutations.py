@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from muondsl.interface import load
+from muondsl.interface import load, pipeline
+from muondsl.lower import fingerprint
+from muondsl.pipeline import Options
 
 WRITTEN_OUT = """
-optimizer Mutant
-hyper lr           = 1e-3
-hyper weight_decay = 0.1
-hyper momentum     = 0.95
+optimizer TorchMuon
+hyper lr           = 1e-3 in [0, inf)
+hyper weight_decay = 0.1  in [0, inf)
+hyper momentum     = 0.95 in [0, inf)
 
 momentum {
   state momentum_buffer = zeros
@@ -22,7 +25,8 @@ momentum {
 }
 orthogonalize {
   in bf16 {
-    update <- update / max(norm(update), 1e-7)
+    let size = max(norm(update), 1e-7)
+    update <- update / size
     for (a, b, c) in take([(3.4445, -4.7750, 2.0315)], 5) {
       let s = update @ update'
       let polynomial = b*s + c*(s @ s)
@@ -45,8 +49,8 @@ MUTATIONS = {
     "sign of c": ("2.0315", "-2.0315"),
     "number of steps": ("], 5)", "], 6)"),
     "the epsilon": ("1e-7", "1e-6"),
-    "bounding the norm": ("max(norm(update), 1e-7)", "(norm(update) + 1e-7)"),
-    "the normalisation": ("update <- update / max(norm(update), 1e-7)", "update <- update / 8"),
+    "bounding the norm": ("max(norm(update), 1e-7)", "norm(update) + 1e-7"),
+    "the normalisation": ("update <- update / size", "update <- update / (8 + 0*size)"),
     "the number format": ("in bf16", "in fp32"),
     "the sum of the polynomial": ("b*s + c*(s @ s)", "b*s - c*(s @ s)"),
     "the product of the step": ("a*update + polynomial", "a*update - polynomial"),
@@ -71,7 +75,28 @@ STAGES = {
     "orthogonalize": WRITTEN_OUT[WRITTEN_OUT.index("orthogonalize {") : WRITTEN_OUT.index("scale sqrt")],
     "decay": WRITTEN_OUT[WRITTEN_OUT.index("decay {") :],
 }
-HYPERS = {"momentum": "hyper momentum     = 0.95\n", "decay": "hyper weight_decay = 0.1\n"}
+HYPERS = {
+    "momentum": "hyper momentum     = 0.95 in [0, inf)\n",
+    "decay": "hyper weight_decay = 0.1  in [0, inf)\n",
+}
+SPEC = Path("specs/torch_muon.muon").read_text("utf-8")
+SPEC_MUTATIONS = {
+    "the momentum rule": ("nesterov(beta = momentum)", "nesterov_heavy_ball(beta = momentum)"),
+    "Nesterov's step": ("nesterov(beta = momentum)", "ema(beta = momentum)"),
+    "the coefficient of momentum": ("nesterov(beta = momentum)", "nesterov(beta = momentum * momentum)"),
+    "the orthogonalizer": (
+        "newton_schulz(steps = 5, coefficients = keller_jordan, eps = 1e-7, clamped = true)",
+        "polar_express()",
+    ),
+    "the steps": ("(steps = 5", "(steps = 4"),
+    "the coefficients": ("coefficients = keller_jordan", "coefficients = polar_express_nanochat"),
+    "the epsilon": ("eps = 1e-7, clamped", "eps = 1e-6, clamped"),
+    "how the epsilon acts": ("clamped = true", "clamped = false"),
+    "the ratio": ("sqrt(max(1, rows / cols))", "sqrt(max(1, cols / rows))"),
+    "the rule of the scale": ("sqrt(max(1, rows / cols))", "0.2 * sqrt(max(rows, cols))"),
+    "the decay": ("decoupled(weight_decay)", "decoupled(2*weight_decay)"),
+    "the rule of the decay": ("decoupled(weight_decay)", "cautious(weight_decay)"),
+}
 
 SHAPES = ((64, 64), (96, 32), (32, 96), (1, 48))
 SIZES = (1.0, 1e-7)
@@ -100,6 +125,19 @@ def differs(text: str) -> bool:
 
 def test_the_spec_written_out_is_torch_muon() -> None:
     assert not differs(WRITTEN_OUT)
+
+
+def test_the_spec_written_out_is_the_spec_with_its_rules() -> None:
+    """So that a mutation here is one of `specs/torch_muon.muon` or of a rule that it uses."""
+    both = (pipeline(text, Options()).checked() for text in (WRITTEN_OUT, SPEC))
+    assert len({fingerprint(spec) for spec in both}) == 1
+
+
+@pytest.mark.parametrize("name", SPEC_MUTATIONS)
+def test_a_mutation_of_the_spec_is_seen(name: str) -> None:
+    old, new = SPEC_MUTATIONS[name]
+    assert SPEC.count(old) == 1
+    assert differs(SPEC.replace(old, new))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
