@@ -56,7 +56,7 @@ class Bodies:
     assigned: dict[typed.Variable, Span] = field(default_factory=dict)
     scale: scalar.Scalar | None = None
     scale_span: Span | None = None
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    numbers: Iterator[int] = field(default_factory=lambda: count(len(typed.AMBIENT) + 1))
     operations: int = 0
     depth: int = 0
 

@@ -319,7 +319,7 @@ class Expressions:
         if set(named) - {"over"}:
             self._misused(node)
         operand = self.tensor(argument, f"what `{node.function}` reduces")
-        function: typed.Reduction = node.function  # type: ignore[assignment]
+        function = functions.REDUCTIONS[node.function]
         if "over" not in named:
             return typed.Reduce(function, operand, None, SCALAR)
         self._refuse_in_otherwise("over", named["over"].span)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from muondsl.check.typed import Reduction
+
 UNARY = ("sqrt", "abs", "sign", "exp", "log", "tanh", "floor")
 """One scalar or tensor, element by element."""
 
 EXTREMA = ("min", "max")
 """Two or more scalars or tensors, element by element; of one tensor, a reduction."""
 
-REDUCTIONS = ("sum", "mean", "norm", "max", "min")
+REDUCTIONS: dict[str, Reduction] = {"sum": "sum", "mean": "mean", "norm": "norm", "max": "max", "min": "min"}
 LISTS = ("take", "range")
 
 USAGE = {

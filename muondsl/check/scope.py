@@ -54,7 +54,7 @@ SHAPE_NAMES = {
 """Weights are stored [out, in]: rows are outputs, columns inputs."""
 
 STEP = scalar.Symbol("step", "step")
-AMBIENT_TENSORS = ("update", "gradient", "parameter")
+AMBIENT_TENSORS = tuple(variable.name for variable in typed.AMBIENT)
 
 BUILT_IN: dict[str, Value] = {
     **SHAPE_NAMES,

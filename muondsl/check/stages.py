@@ -13,7 +13,6 @@ from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
 from muondsl.diagnostics import errors_spec
 from muondsl.ir import scalar
-from muondsl.ir.types import MATRIX
 from muondsl.parse import ast
 
 if TYPE_CHECKING:
@@ -30,12 +29,6 @@ TARGETS = {
 }
 """What each stage is for: the name that it must change."""
 
-AMBIENT: tuple[tuple[str, typed.Role], ...] = (
-    ("update", "update"),
-    ("gradient", "gradient"),
-    ("parameter", "parameter"),
-)
-
 
 @dataclass
 class Stages:
@@ -51,10 +44,9 @@ class Stages:
         bodies = Bodies(self.modules.library, self.report, ambient, is_matrix)
         nowhere = self.modules.chain[0].span
         own = Scope(self.scope)
-        for name, role in AMBIENT:
-            variable = typed.Variable(name, next(bodies.numbers), role, MATRIX)
+        for variable in typed.AMBIENT:
             binding = Binding("a tensor", variable, nowhere, is_read=True)
-            ambient.bindings[name] = own.bindings[name] = binding
+            ambient.bindings[variable.name] = own.bindings[variable.name] = binding
         return bodies, own
 
     def matrix(self) -> typed.Update:

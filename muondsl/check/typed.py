@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from muondsl.diagnostics.span import NOWHERE, Span
 from muondsl.ir.scalar import NameMatches, Scalar, Symbol
-from muondsl.ir.types import Axis, Dims, Format
+from muondsl.ir.types import MATRIX, Axis, Dims, Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,13 @@ class Variable:
     role: Role
     dims: Dims
     is_mask: bool = False
+
+
+UPDATE = Variable("update", 1, "update", MATRIX)
+GRADIENT = Variable("gradient", 2, "gradient", MATRIX)
+PARAMETER = Variable("parameter", 3, "parameter", MATRIX)
+AMBIENT = (UPDATE, GRADIENT, PARAMETER)
+"""The tensors that exist everywhere; other variables are numbered behind them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Value = str
+Route = Literal["matrix", "otherwise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Result:
 class Program:
     """One step of one route, `matrix` or `otherwise`."""
 
-    route: Literal["matrix", "otherwise"]
+    route: Route
     definitions: tuple[Definition, ...]
     states: tuple[State, ...]
     results: tuple[Result, ...]

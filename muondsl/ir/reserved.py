@@ -20,7 +20,17 @@ ARGUMENTS = frozenset({"params", "param_names", "closure", "route", "fingerprint
 MODULE = frozenset(
     {
         *("Any", "Callable", "ClassVar", "Iterable", "Mapping", "Optimizer", "Tensor", "annotations", "math", "torch"),
-        *("Checkpoint", "Hyper", "HyperValue", "Parameter", "ParamsT", "Route", "SpecOptimizer", "State"),
+        *(
+            "Checkpoint",
+            "Hyper",
+            "HyperValue",
+            "Parameter",
+            "ParamsT",
+            "Route",
+            "SpecOptimizer",
+            "State",
+            "SupportsFloat",
+        ),
         *("abstractmethod", "copy", "dataclass", "fnmatchcase", "overload", "update_matrix", "update_otherwise"),
         *("MATRIX", "OTHERWISE"),
     }

@@ -29,7 +29,7 @@ def lower(spec: typed.CheckedSpec, precision: Format | None = None) -> ir.Step:
 
 @dataclass
 class _Lowering:
-    route: str
+    route: ir.Route
     precision: Format | None
     definitions: list[ir.Definition] = field(default_factory=list)
     types: dict[ir.Value, Type] = field(default_factory=dict)
@@ -42,14 +42,14 @@ class _Lowering:
     def run(self, update: typed.Update) -> ir.Program:
         states = tuple(self._state(state) for state in update.states)
         formats = {state.variable: state.format for state in update.states}
-        ambient = self._inputs(update)
+        self._inputs(update)
         for stage in update.stages:
             for statement in stage.statements:
                 self._statement(statement, stage, formats)
-        self._step_parameter(update, ambient)
+        self._step_parameter(update)
         results = [ir.Result(state.variable.name, self.current[state.variable]) for state in update.states]
-        results.append(ir.Result("parameter", self.current[ambient["parameter"]]))
-        program = ir.Program(self.route, tuple(self.definitions), states, tuple(results))  # type: ignore[arg-type]
+        results.append(ir.Result("parameter", self.current[typed.PARAMETER]))
+        program = ir.Program(self.route, tuple(self.definitions), states, tuple(results))
         return verify(name_scalars(program, LOCALS | KEYWORDS), "lower")
 
     def _state(self, state: typed.State) -> ir.State:
@@ -57,20 +57,16 @@ class _Lowering:
         kind = Type(state.variable.dims, dtype)
         return ir.State(state.variable.name, kind, state.shape, state.format, state.initial)
 
-    def _inputs(self, update: typed.Update) -> dict[str, typed.Variable]:
+    def _inputs(self, update: typed.Update) -> None:
         """Defines the parameter, the gradient and the states; `update` begins as the gradient."""
-        numbers = {"update": 1, "gradient": 2, "parameter": 3}
-        found = {name: typed.Variable(name, number, name, MATRIX) for name, number in numbers.items()}  # type: ignore[arg-type]
-        self.origin = ir.Origin("", "")
         matrix = Type(MATRIX, PARAM)
-        for role in ("parameter", "gradient"):
-            self.current[found[role]] = self._define(ir.Input(role, role), matrix, role)
-        self.current[found["update"]] = self.current[found["gradient"]]
+        self.current[typed.PARAMETER] = self._define(ir.Input("parameter", "parameter"), matrix, "parameter")
+        self.current[typed.GRADIENT] = self._define(ir.Input("gradient", "gradient"), matrix, "gradient")
+        self.current[typed.UPDATE] = self.current[typed.GRADIENT]
         for state in update.states:
             dtype = DType(state.format) if state.format else PARAM
             value = ir.Input("state", state.variable.name)
             self.current[state.variable] = self._define(value, Type(state.variable.dims, dtype), state.variable.name)
-        return found
 
     def _define(self, operation: ir.Operation, kind: Type, name: str | None = None) -> ir.Value:
         base = name or _base_name(operation)
@@ -172,8 +168,10 @@ class _Lowering:
     def _elementwise(self, node: typed.Elementwise) -> ir.Value:
         operands: list[ir.Value | scalar.Scalar] = []
         for part in node.operands:
-            is_scalar = isinstance(part, scalar.Scalar)
-            operands.append(scalar.substitute(part, self.coefficients) if is_scalar else self._tensor(part))  # type: ignore[arg-type]
+            if isinstance(part, scalar.Scalar):
+                operands.append(scalar.substitute(part, self.coefficients))
+            else:
+                operands.append(self._tensor(part))
         branches = operands[1:] if node.function == "if" else operands
         read = [self.types[operand] for operand in branches if isinstance(operand, str)]
         dtype = read[0].dtype if read else PARAM
@@ -189,14 +187,14 @@ class _Lowering:
             return value
         return self._define(ir.Convert(value), Type(kind.dims, dtype))
 
-    def _step_parameter(self, update: typed.Update, ambient: dict[str, typed.Variable]) -> None:
+    def _step_parameter(self, update: typed.Update) -> None:
         """parameter - (lr * scale) * update, rounded once."""
         self.origin = ir.Origin("apply", "")
         is_one = update.scale == scalar.ONE
         size = LR if is_one else scalar.Call("*", (LR, update.scale))
-        parameter, direction = (self.current[ambient[name]] for name in ("parameter", "update"))
+        parameter, direction = self.current[typed.PARAMETER], self.current[typed.UPDATE]
         operation = ir.Map("add_scaled", (parameter, direction, scalar.Call("-", (size,))))
-        self.current[ambient["parameter"]] = self._define(operation, Type(MATRIX, PARAM), "parameter")
+        self.current[typed.PARAMETER] = self._define(operation, Type(MATRIX, PARAM), "parameter")
 
 
 def _base_name(operation: ir.Operation) -> str:

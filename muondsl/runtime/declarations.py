@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from numbers import Real
+from typing import SupportsFloat
 
 import torch
 from torch import Tensor
@@ -55,11 +56,13 @@ class Hyper:
 
     def number(self, value: object) -> HyperValue:
         """The value as the step computes with it: a float, or a tuple of floats."""
-        if self.length is None:
-            return float(value)  # type: ignore[arg-type]
-        if not isinstance(value, tuple | list):
-            raise ValueError(f"{self.name} should be {self.length} numbers but is: {value}")
-        return tuple(float(each) for each in value)
+        if self.length is None and isinstance(value, SupportsFloat):
+            return float(value)
+        if self.length is not None and isinstance(value, tuple | list):
+            return tuple(float(each) for each in value)
+        raise ValueError(
+            f"{self.name} should be {self.length or 'a'} number{'s' if self.length else ''} but is: {value}"
+        )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from muondsl.ir.scalar import symbols
 from muondsl.schedule.assign_buffers import assign_buffers
 from muondsl.schedule.choose_names import choose_names, host_scalars
 from muondsl.schedule.group_kernels import group_kernels, is_product, is_view
-from muondsl.schedule.plan import Assignment, Kernel, Plan, UpdatePlan
+from muondsl.schedule.plan import Assignment, Kernel, KernelKind, Plan, UpdatePlan
 
 
 def schedule(step: ir.Step) -> Plan:
@@ -41,5 +41,5 @@ def _kernel(definitions: list[ir.Definition], assignments: tuple[Assignment, ...
     }
     needed = outside | {result.value for result in program.results}
     writes = tuple(each.value for each in definitions if each.value in needed and not is_view(each))
-    kind = "product" if any(is_product(each) for each in definitions) else "elementwise"
-    return Kernel(kind, assignments, tuple(read), writes)  # type: ignore[arg-type]
+    kind: KernelKind = "product" if any(is_product(each) for each in definitions) else "elementwise"
+    return Kernel(kind, assignments, tuple(read), writes)

@@ -56,11 +56,14 @@ class Assignment:
     name: str
 
 
+KernelKind = Literal["elementwise", "product"]
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """One launch: elementwise work with its reductions, or one matrix product. `reads` and `writes` are values."""
 
-    kind: Literal["elementwise", "product"]
+    kind: KernelKind
     assignments: tuple[Assignment, ...]
     reads: tuple[ir.Value, ...]
     writes: tuple[ir.Value, ...]

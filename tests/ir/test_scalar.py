@@ -34,7 +34,7 @@ def calls(inside: st.SearchStrategy[sc.Scalar]) -> st.SearchStrategy[sc.Scalar]:
 def test_printed_python_has_the_value_of_the_scalar(scalar: sc.Scalar) -> None:
     def outcome(compute: object) -> float | str:
         try:
-            value = compute()  # type: ignore[operator]
+            value = compute()
         except (ArithmeticError, ValueError, TypeError):  # Python's powers may be complex
             return "undefined"
         return "undefined" if isinstance(value, complex) else float(value)

@@ -33,10 +33,7 @@ def program() -> ir.Program:
 
 def with_definition(changed_value: str, **changes: object) -> ir.Program:
     whole = program()
-    changed = tuple(
-        replace(each, **changes) if each.value == changed_value else each  # type: ignore[arg-type]
-        for each in whole.definitions
-    )
+    changed = tuple(replace(each, **changes) if each.value == changed_value else each for each in whole.definitions)
     return replace(whole, definitions=changed)
 
 
