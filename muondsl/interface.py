@@ -76,7 +76,6 @@ def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | N
     return found
 
 
-@cache
 def _cache() -> Path:
     """A directory of the user's own, because what it holds is run; where there is none, a new one for this process."""
     chosen = os.environ.get("MUONDSL_CACHE")
@@ -85,12 +84,17 @@ def _cache() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        folder = Path(mkdtemp(prefix="muondsl-"))
+        return _folder_of_the_process()
     return folder
 
 
+@cache
+def _folder_of_the_process() -> Path:
+    return Path(mkdtemp(prefix="muondsl-"))
+
+
 class _SourceOnly(SourceFileLoader):
-    """Compiles the text that was just compared, and never bytecode that lies beside it."""
+    """Compiles the source, and never takes bytecode that lies beside it."""
 
     def get_code(self, fullname: str) -> CodeType:
         return builtins.compile(self.get_data(self.path), self.path, "exec", dont_inherit=True)
@@ -99,12 +103,13 @@ class _SourceOnly(SourceFileLoader):
 def _import(name: str, path: Path) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
-    found = importlib.util.spec_from_loader(name, _SourceOnly(name, str(path)))
+    loader = _SourceOnly(name, str(path))
+    found = importlib.util.spec_from_loader(name, loader)
     assert found is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
-        _SourceOnly(name, str(path)).exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -48,8 +48,8 @@ def mathematics(update: typed.Update) -> list[str]:
         if stage.name == "scale" and isinstance(update.scale, sc.Named):
             lines.append(f"κ ← {_text(update.scale.value)}")
     lines.append("θ ← θ − η u" if update.scale == sc.ONE else f"θ ← θ − η {_text(update.scale, PRODUCT)} u")
-    named = dict.fromkeys(part for each in typed.scalars(update) for part in _named(each))
-    where = [f"{_letter(name)} ← {_text(value)}" for name, value in named if name != "scale"]
+    named = dict.fromkeys(part for each in typed.scalars(update) for part in sc.named(each))
+    where = [f"{_letter(part.name)} ← {_text(part.value)}" for part in named if part.name != "scale"]
     return [*(_state(state) for state in update.states), *where, *lines]
 
 
@@ -71,17 +71,6 @@ def _placed(statements: tuple[typed.Statement, ...]) -> Iterator[tuple[str, str]
             yield from _placed(statement.body)
         else:
             yield statement.span.place, f"{_letter(statement.variable.name)} ← {_text(statement.value)}"
-
-
-def _named(scalar: sc.Scalar) -> Iterator[tuple[str, sc.Scalar]]:
-    """Named scalars, each behind those that it is made of."""
-    match scalar:
-        case sc.Named(name, value):
-            yield from _named(value)
-            yield name, value
-        case sc.Call(_, arguments):
-            for argument in arguments:
-                yield from _named(argument)
 
 
 def _statements(statements: tuple[typed.Statement, ...], indent: str) -> Iterator[str]:

@@ -186,7 +186,7 @@ def _update(
     comments = _Comments(update)
     for item in roll_loops(statements(plan), _names_in_use(plan)):
         body += _lines(item, comments, tables)
-    body += [_copy(plan, copy.target, copy.value) for copy in plan.copies]
+    body += [f"{copy.target}.copy_({plan.assignment(copy.value).name})" for copy in plan.copies]
     scalars = _scalar_arguments(program, spec)
     tensors = [("parameter", "rows, cols"), ("gradient", "rows, cols")]
     tensors += [(state.name, state.shape) for state in program.states]
@@ -302,14 +302,3 @@ def _table(loop: Loop, origin: ir.Origin, tables: list[dict[str, str]]) -> str:
     comment = f"({', '.join(loop.names)}) of each iteration of {stage_words(origin.stage)}"
     tables.append({"name": name, "value": value, "comment": comment})
     return name
-
-
-def _copy(plan: UpdatePlan, target: str, value: ir.Value) -> str:
-    names = {
-        assignment.definition.value: assignment.name for kernel in plan.kernels for assignment in kernel.assignments
-    }
-    if value in names:
-        return f"{target}.copy_({names[value]})"
-    operation = plan.program.definition(value).operation
-    assert isinstance(operation, ir.Input)
-    return f"{target}.copy_({operation.name})"

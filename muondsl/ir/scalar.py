@@ -122,6 +122,18 @@ def walk(scalar: Scalar) -> Iterator[Scalar]:
                 yield from walk(argument)
 
 
+def named(scalar: Scalar) -> Iterator[Named]:
+    """The scalars in it that have names, each behind those that it is made of; a loop's coefficients are none."""
+    match scalar:
+        case Named(_, value, is_coefficient):
+            yield from named(value)
+            if not is_coefficient:
+                yield scalar
+        case Call(_, arguments):
+            for argument in arguments:
+                yield from named(argument)
+
+
 def symbols(scalar: Scalar) -> Iterator[Symbol]:
     return (part for part in walk(scalar) if isinstance(part, Symbol))
 

@@ -53,9 +53,7 @@ class _Lowering:
         return verify(name_scalars(program, LOCALS | KEYWORDS), "lower")
 
     def _state(self, state: typed.State) -> ir.State:
-        dtype = DType(state.format) if state.format else PARAM
-        kind = Type(state.variable.dims, dtype)
-        return ir.State(state.variable.name, kind, state.shape, state.format, state.initial)
+        return ir.State(state.variable.name, _state_type(state), state.shape, state.format, state.initial)
 
     def _inputs(self, update: typed.Update) -> None:
         """Defines the parameter, the gradient and the states; `update` begins as the gradient."""
@@ -64,9 +62,8 @@ class _Lowering:
         self.current[typed.GRADIENT] = self._define(ir.Input("gradient", "gradient"), matrix, "gradient")
         self.current[typed.UPDATE] = self.current[typed.GRADIENT]
         for state in update.states:
-            dtype = DType(state.format) if state.format else PARAM
             value = ir.Input("state", state.variable.name)
-            self.current[state.variable] = self._define(value, Type(state.variable.dims, dtype), state.variable.name)
+            self.current[state.variable] = self._define(value, _state_type(state), state.variable.name)
 
     def _define(self, operation: ir.Operation, kind: Type, name: str | None = None) -> ir.Value:
         base = name or _base_name(operation)
@@ -195,6 +192,10 @@ class _Lowering:
         parameter, direction = self.current[typed.PARAMETER], self.current[typed.UPDATE]
         operation = ir.Map("add_scaled", (parameter, direction, scalar.Call("-", (size,))))
         self.current[typed.PARAMETER] = self._define(operation, Type(MATRIX, PARAM), "parameter")
+
+
+def _state_type(state: typed.State) -> Type:
+    return Type(state.variable.dims, DType(state.format) if state.format else PARAM)
 
 
 def _base_name(operation: ir.Operation) -> str:

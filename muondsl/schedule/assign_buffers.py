@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from muondsl.ir import program as ir
+from muondsl.ir.types import SCALAR
 from muondsl.schedule.group_kernels import is_product
 from muondsl.schedule.plan import Copy, Fresh, Inline, InPlace, Placement, View
 
@@ -42,7 +43,7 @@ class Buffers:
 
 
 def assign_buffers(program: ir.Program, order: list[list[ir.Definition]]) -> Buffers:
-    """`order` are the definitions kernel by kernel, as they will run."""
+    """`order` are the definitions kernel by kernel, as they will run. No result may be another target's input."""
     return _Assigning(program, order).run()
 
 
@@ -53,6 +54,7 @@ class _Assigning:
         self.uses = ir.uses(program)
         self.kernels = {each.value: number for number, kernel in enumerate(order) for each in kernel}
         self.sequence = [each for kernel in order for each in kernel]
+        self.readers = {value: each for each in self.sequence for value in ir.operands(each.operation)}
         self.results = {result.value for result in program.results}
         self.done = Buffers()
         self.places: dict[ir.Value, int] = {}
@@ -69,29 +71,26 @@ class _Assigning:
                 self.done.placements[definition.value] = self._place(definition)
             self._share(definition.value)
         for result in self.program.results:
-            if result.value not in stored and not self._is_own_input(result):
+            if result.value not in stored and result.value in self.places:
                 self.done.copies.append(Copy(result.target, result.value))
         return self.done
 
     def _inline(self) -> None:
-        readers = {value: each for each in self.sequence for value in ir.operands(each.operation)}
         for definition in self.sequence:
             value = definition.value
             is_candidate = definition.name is None and self.uses[value] == 1 and value not in self.results
             if not is_candidate or is_product(definition) or isinstance(definition.operation, ir.Orient | ir.Choose):
                 continue
-            reader = readers[value]
+            reader = self.readers[value]
             is_view = isinstance(definition.operation, ir.Transpose)
             if isinstance(reader.operation, ir.Orient | ir.Transpose):
                 continue
             if is_view or self.kernels[reader.value] == self.kernels[value] or self._is_small(definition):
                 self.done.placements[value] = Inline()
-                # Its operands are read where its reader stands.
-        self.readers = readers
 
     def _is_small(self, definition: ir.Definition) -> bool:
         """A whole reduction or what is made of one: printing it inside its reader moves no work of weight."""
-        return isinstance(definition.operation, ir.Reduce) or str(definition.type.dims) == "[1, 1]"
+        return isinstance(definition.operation, ir.Reduce) or definition.type.dims == SCALAR
 
     def _effective(self, value: ir.Value) -> int:
         """The place at which a definition is printed."""
@@ -105,20 +104,10 @@ class _Assigning:
             for value in ir.operands(definition.operation):
                 place = self._effective(definition.value)
                 self.last_read[value] = max(self.last_read.get(value, -1), place)
-        for result in self.program.results:
-            if self._needs_copy_of(result):
-                self.last_read[result.value] = len(self.sequence)
         for definition in reversed(self.sequence):
             if isinstance(definition.operation, ir.Convert | ir.Transpose | ir.Orient | ir.Choose):
                 for value in ir.operands(definition.operation):
                     self.last_read[value] = max(self.last_read[value], self.last_read.get(definition.value, -1))
-
-    def _needs_copy_of(self, result: ir.Result) -> bool:
-        return isinstance(self.table[result.value].operation, ir.Input) and not self._is_own_input(result)
-
-    def _is_own_input(self, result: ir.Result) -> bool:
-        operation = self.table[result.value].operation
-        return isinstance(operation, ir.Input) and result.target in (operation.name, operation.role)
 
     def _stored_in_place(self) -> set[ir.Value]:
         """Values that are stored by having been computed over the state or parameter that they replace."""
@@ -149,8 +138,7 @@ class _Assigning:
             value = operand
         operation = self.table[value].operation
         assert isinstance(operation, ir.Input)
-        is_own = result.target == (operation.name if operation.role == "state" else operation.role)
-        return chain if is_own else []
+        return chain if result.target == operation.name else []
 
     def _overwritable(self, definition: ir.Definition) -> list[ir.Value]:
         """Operands over which the definition could be computed: of its shape and format, and dead behind it."""
@@ -201,13 +189,10 @@ class _Assigning:
     def _share(self, value: ir.Value) -> None:
         """Records whose memory a value lives in."""
         placement = self.done.placements[value]
-        owner = value
-        if isinstance(self.table[value].operation, ir.Choose):
-            owner = value
-        elif isinstance(placement, View | InPlace):
+        operation = self.table[value].operation
+        owner = value  # also of a choice, whose memory may be that of either branch
+        if isinstance(placement, Inline) and isinstance(operation, ir.Convert | ir.Transpose):
+            owner = self.base.get(operation.operand, operation.operand)
+        elif isinstance(placement, View | InPlace) and not isinstance(operation, ir.Choose):
             owner = self.base.get(placement.of, placement.of)
-        elif isinstance(placement, Inline):
-            operation = self.table[value].operation
-            if isinstance(operation, ir.Convert | ir.Transpose):
-                owner = self.base.get(operation.operand, operation.operand)
         self.base[value] = owner

@@ -10,7 +10,7 @@ from muondsl.ir.reserved import KEYWORDS, LOCALS
 from muondsl.schedule.plan import HostScalar, Inline, InPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from muondsl.schedule.assign_buffers import Buffers
 
@@ -20,21 +20,9 @@ def host_scalars(program: ir.Program) -> tuple[HostScalar, ...]:
     found: dict[str, sc.Scalar] = {}
     for definition in program.definitions:
         for scalar in ir.scalars(definition.operation):
-            for named in _named(scalar):
-                found.setdefault(named.name, named.value)
+            for part in sc.named(scalar):
+                found.setdefault(part.name, part.value)
     return tuple(HostScalar(name, value) for name, value in found.items())
-
-
-def _named(scalar: sc.Scalar) -> Iterator[sc.Named]:
-    """Innermost first; a loop's coefficients are not computed by the host."""
-    match scalar:
-        case sc.Named(_, value, is_coefficient):
-            yield from _named(value)
-            if not is_coefficient:
-                yield scalar
-        case sc.Call(_, arguments):
-            for argument in arguments:
-                yield from _named(argument)
 
 
 def choose_names(
@@ -42,7 +30,8 @@ def choose_names(
 ) -> dict[ir.Value, str]:
     """A name for every value that has a buffer. `reserved` are the names of the host's scalars and the hypers."""
     sequence = [each for kernel in order for each in kernel]
-    names = {each.value: _input_name(each) for each in program.definitions if isinstance(each.operation, ir.Input)}
+    inputs = ((each.value, each.operation) for each in program.definitions)
+    names = {value: operation.name for value, operation in inputs if isinstance(operation, ir.Input)}
     fixed = LOCALS | KEYWORDS | set(reserved) | set(names.values())
     alive_until = _lifetimes(sequence, buffers, program)
     holder: dict[str, ir.Value] = {}
@@ -58,11 +47,6 @@ def choose_names(
         names[definition.value] = name
         holder[name] = definition.value
     return names
-
-
-def _input_name(definition: ir.Definition) -> str:
-    assert isinstance(definition.operation, ir.Input)
-    return definition.operation.name
 
 
 def _free_name(
