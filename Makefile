@@ -6,7 +6,7 @@ SPECS := $(wildcard specs/*.muon)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint generate check-generated clean
+.PHONY: help setup demo test test-slow test-aot lint generate check-generated clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,10 +28,13 @@ demo: setup ## Compile specs/moonlight.muon and train a small GPT with it, besid
 	GOMP_SPINCOUNT=5000 $(BIN)/python -m demo.train_gpt
 
 test: check-generated ## Check the generated files and run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not aot"
 
 test-slow: setup ## Run the tests that take minutes: 20,000 fuzzed inputs, hundreds of random programs
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "slow and not aot"
+
+test-aot: setup ## Compile every kernel of every spec for every target, and read the binaries
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m aot
 
 lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""The command line. Diagnostics go to standard error and make the exit status 1; nothing else is decided here."""
+"""The command line. Diagnostics go to standard error and make the exit status 1; nothing else is decided here.
+
+What looks at GPUs is in `gpu_commands.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from muondsl import __version__
+from muondsl.aot.errors import AheadOfTimeError
+from muondsl.command_options import SPEC, numerics_options, target_option
+from muondsl.cost.errors import CostError
 from muondsl.diagnostics.spec_error import SpecError
+from muondsl.gpu_commands import cost, inspect, tune
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from muondsl.diagnostics.diagnostic import Diagnostic
     from muondsl.pipeline import Pipeline
-
-SPEC = click.Path(path_type=Path)
-FORMATS = click.Choice(["bf16", "fp16", "fp32", "fp64"])
 
 
 class Commands(click.Group):
@@ -30,6 +32,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (AheadOfTimeError, CostError) as error:
+            raise click.ClickException(str(error)) from error
         except SpecError as error:
             click.echo(str(error), err=True)
             count = len(error.diagnostics)
@@ -43,32 +47,31 @@ def main() -> None:
     """Compiles optimizers of the Muon family from specs."""
 
 
-def _numerics_options(command: Callable[..., None]) -> Callable[..., None]:
-    numerics = click.option(
-        "--numerics",
-        type=click.Choice(["fast", "faithful"]),
-        default="fast",
-        show_default=True,
-        help="faithful keeps the order of operations as written; fast may reassociate.",
-    )
-    precision = click.option("--precision", type=FORMATS, help="The number format of every `in` block.")
-    return numerics(precision(command))
-
-
 @main.command()
 @click.argument("specs", nargs=-1, required=True, type=SPEC)
 @click.option("-o", "--output", type=SPEC, default=Path("generated"), show_default=True, help="The directory.")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is not what its spec yields.")
 @click.option("--standalone", is_flag=True, help="Put the runtime into the file, which then needs torch alone.")
-@_numerics_options
+@target_option
+@numerics_options
 def compile(
-    specs: tuple[Path, ...], output: Path, check: bool, standalone: bool, numerics: Any, precision: Any
+    specs: tuple[Path, ...],
+    output: Path,
+    check: bool,
+    standalone: bool,
+    target_names: tuple[str, ...],
+    numerics: Any,
+    precision: Any,
 ) -> None:
-    """Compile SPECS into Python modules. Nothing is written unless all of them are right."""
+    """Compile SPECS into Python modules. Nothing is written unless all of them are right.
+
+    With --target, the kernels are compiled as well, ahead of time, for GPUs that need not be there.
+    """
     from muondsl.emit.write import check_current, write
     from muondsl.pipeline import Options
 
     options = Options(numerics, precision, standalone)
+    _check_targets(target_names)
     done = []
     errors: list[Diagnostic] = []
     for spec in specs:
@@ -82,6 +85,18 @@ def compile(
     for file, span in done:
         path = (check_current if check else write)(file, output, span)
         click.echo(f"{path.as_posix()} {'is current' if check else 'written'}")
+    if target_names:
+        from muondsl.gpu_commands import compile_for
+
+        for line in compile_for(specs, target_names, numerics, precision):
+            click.echo(line)
+
+
+def _check_targets(names: tuple[str, ...]) -> None:
+    from muondsl.aot.targets import find_target
+
+    for name in names:
+        find_target(name)
 
 
 @main.command()
@@ -132,12 +147,12 @@ def explain(code: str) -> None:
 @click.argument("spec", type=SPEC)
 @click.option(
     "--stage",
-    type=click.Choice(["tree", "program", "optimized", "plan", "file"]),
+    type=click.Choice(["tree", "program", "optimized", "plan", "launches", "file"]),
     default="program",
     show_default=True,
     help="The stage of the compiler whose result to print.",
 )
-@_numerics_options
+@numerics_options
 def show(spec: Path, stage: str, numerics: Any, precision: Any) -> None:
     """Print what a stage of the compiler makes of SPEC."""
     click.echo(_SHOW[stage](spec, numerics, precision).rstrip("\n"))
@@ -212,6 +227,13 @@ def _show_plan(spec: Path, numerics: Any, precision: Any) -> str:
     return print_plan(_stages(spec, numerics, precision).plan())
 
 
+def _show_launches(spec: Path, numerics: Any, precision: Any) -> str:
+    from muondsl.schedule.printer import print_launches
+
+    plans = _stages(spec, numerics, precision).launches()
+    return "\n".join(print_launches(plan) for plan in plans) or "none: it computes in fp64"
+
+
 def _show_file(spec: Path, numerics: Any, precision: Any) -> str:
     return _stages(spec, numerics, precision).file().text
 
@@ -221,5 +243,10 @@ _SHOW = {
     "program": _show_program,
     "optimized": _show_optimized,
     "plan": _show_plan,
+    "launches": _show_launches,
     "file": _show_file,
 }
+
+
+for command in (inspect, cost, tune):
+    main.add_command(command)

@@ -1,6 +1,8 @@
 """The table of contents of the compiler: every stage, what it takes and what it yields.
 
 text ─parse→ tree ─check→ typed program ─lower→ tensor program ─optimize→ tensor program ─schedule→ plan ─emit→ file
+
+The plan is twofold: statements of torch for one parameter, and launches of Triton kernels for all of them.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from muondsl.check import CheckedSpec, check
 from muondsl.emit import GeneratedFile, Header, emit
 from muondsl.ir.types import FORMATS
 from muondsl.lower import fingerprint, lower
-from muondsl.optimize import NUMERICS, optimize
+from muondsl.optimize import NUMERICS, optimize, optimize_for_gpu
 from muondsl.parse import parse
-from muondsl.schedule import Plan, schedule
+from muondsl.schedule import LaunchPlan, Plan, schedule, schedule_launches
 
 if TYPE_CHECKING:
     from muondsl.diagnostics.span import Source
@@ -68,9 +70,15 @@ class Pipeline:
     def plan(self) -> Plan:
         return schedule(self.optimized())
 
+    def launches(self) -> tuple[LaunchPlan, ...]:
+        """The plan for GPUs, of the same optimized program; empty for a spec that computes in fp64."""
+        numerics = self.options.numerics
+        step = optimize_for_gpu(self.optimized(), numerics)
+        return schedule_launches(step, is_faithful=numerics == "faithful")
+
     def file(self) -> GeneratedFile:
         spec = self.checked()
-        return emit(spec, self.plan(), self.header(spec), standalone=self.options.standalone)
+        return emit(spec, self.plan(), self.launches(), self.header(spec), standalone=self.options.standalone)
 
     def header(self, spec: CheckedSpec) -> Header:
         name = self.source.stable_name or self.source.name

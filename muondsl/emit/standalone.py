@@ -5,14 +5,12 @@ from __future__ import annotations
 import ast
 from importlib.resources import files
 
-RUNTIME = ("declarations.py", "optimizer.py")
-"""The modules of `muondsl.runtime` in the order in which they need each other."""
+from muondsl.runtime import MODULES
 
 
 def inline_runtime(body: str) -> str:
     """The text of a module with the runtime's definitions in the place of its imports from muondsl."""
-    folder = files("muondsl.runtime")
-    runtime = [folder.joinpath(name).read_text("utf-8") for name in RUNTIME]
+    runtime = list(_runtime_needed_by(body).values())
     imports: dict[str, None] = {}
     parts = []
     for text in (*runtime, body):
@@ -24,6 +22,42 @@ def inline_runtime(body: str) -> str:
     head = ["from __future__ import annotations", *_sorted(imports)]
     marker = "# The runtime of muondsl, as every generated optimizer imports it."
     return "\n\n".join([docstring, "\n".join(head), own_exports(own), marker, *parts, without_exports(own)]) + "\n"
+
+
+def _runtime_needed_by(text: str) -> dict[str, str]:
+    """The texts of the modules of the runtime that a text imports, each behind those that it needs itself."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+
+    def visit(text: str) -> None:
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("muondsl.runtime"):
+                for name in _modules_of(node):
+                    if name not in seen:
+                        seen.add(name)
+                        own = _without_type_checking(files("muondsl.runtime").joinpath(f"{name}.py").read_text("utf-8"))
+                        visit(own)
+                        found[name] = own
+
+    visit(text)
+    return found
+
+
+def _modules_of(node: ast.ImportFrom) -> list[str]:
+    """The modules of the runtime that hold what is imported."""
+    if node.module != "muondsl.runtime":
+        return [str(node.module).removeprefix("muondsl.runtime.")]
+    imported = {alias.name for alias in node.names}
+    return [module for module, names in MODULES.items() if imported & set(names)]
+
+
+def _without_type_checking(text: str) -> str:
+    """The text without imports that only a type checker follows: in one file the names are there."""
+    lines = text.split("\n")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
+    return "\n".join(lines)
 
 
 def own_exports(text: str) -> str:
@@ -49,7 +83,8 @@ def _split(text: str) -> tuple[list[str], str]:
             imports += [f"import {alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.module and node.module != "__future__" and not node.module.startswith("muondsl"):
-                imports += [f"from {node.module} import {alias.name}" for alias in node.names]
+                names = [alias.name for alias in node.names if alias.name != "TYPE_CHECKING"]
+                imports += [f"from {node.module} import {name}" for name in names]
         elif end:
             break
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -151,6 +151,8 @@ class _Printer:
                 return f"{self._part(then, 1)} if {choice} else {self._part(otherwise)}", 0
             case ir.Input(_, name):
                 return name, ATOM
+            case ir.Quintic():
+                raise AssertionError("iterations are collected for GPUs only")
             case _:
                 assert_never(operation)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from typing import TYPE_CHECKING
 
 from muondsl.emit.mathematics import mathematics
 from muondsl.emit.python_scalar import to_python
+from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def default_text(default: str | tuple[str, ...]) -> str:
 
 def module_text(spec: CheckedSpec) -> str:
     """What the file says of itself: the spec's words, the stages, the algorithm, the sources."""
-    arrows = " → ".join(stage_words(stage.heading) for stage in spec.matrix.stages)
+    arrows = " → ".join(ir.Origin(stage.heading, "").rule for stage in spec.matrix.stages)
     parts = [spec.docstring.strip() or f"The optimizer {spec.name}.", f"gradient → {arrows} → apply" if arrows else ""]
     parts += ["For each matrix θ (r rows, c columns) with gradient g, learning rate η, at step t:"]
     parts += [textwrap.indent("\n".join(mathematics(spec.matrix)), "    ")]
@@ -41,12 +41,6 @@ def module_text(spec: CheckedSpec) -> str:
     if sources:
         parts += ["Sources:\n\n" + "\n".join(sources)]
     return "\n\n".join(part for part in parts if part)
-
-
-def stage_words(heading: str) -> str:
-    """`nesterov` for `momentum nesterov(beta = momentum)`; the stage's own name where no rule is named."""
-    match = re.match(r"(\w+) ([A-Za-z_]\w*)(?:\(|$)", heading)
-    return match.group(2) if match and match.group(1) != "scale" else heading.split()[0]
 
 
 def class_text(spec: CheckedSpec) -> str:

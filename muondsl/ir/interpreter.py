@@ -155,6 +155,9 @@ def _apply(
             return values[left] @ values[right]
         case ir.Gemm(alpha, left, right, beta, addend):
             return number(alpha) * (values[left] @ values[right]) + number(beta) * values[addend]
+        case ir.Quintic(operand, divisor, coefficients):
+            start = values[operand] / values[divisor] if divisor else values[operand]
+            return _quintic(start, [[number(each) for each in step] for step in coefficients])
         case ir.Transpose(operand):
             return values[operand].mT
         case ir.Orient(operand):
@@ -164,6 +167,13 @@ def _apply(
             return values[then] if number(condition) else values[otherwise]
         case _:
             assert_never(operation)
+
+
+def _quintic(x: Tensor, coefficients: list[list[float]]) -> Tensor:
+    for a, b, c in coefficients:
+        s = x @ x.mT
+        x = a * x + (b * s + c * (s @ s)) @ x
+    return x
 
 
 def _dtype(number: float) -> torch.dtype:

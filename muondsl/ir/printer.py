@@ -49,6 +49,9 @@ def print_operation(operation: ir.Operation, names: Mapping[ir.Value, str] | Non
             return f"matmul {show(left)}, {show(right)}"
         case ir.Gemm(alpha, left, right, beta, addend):
             return f"gemm {alpha} * {show(left)} @ {show(right)} + {beta} * {show(addend)}"
+        case ir.Quintic(operand, divisor, coefficients):
+            factors = ", ".join(f"({a}, {b}, {c})" for a, b, c in coefficients)
+            return f"quintic {show(operand)}{f' / {show(divisor)}' if divisor else ''} by {factors}"
         case ir.Choose(condition, then, otherwise):
             return f"choose {condition}, {show(then)}, {show(otherwise)}"
         case ir.Convert(operand) | ir.Transpose(operand) | ir.Orient(operand):

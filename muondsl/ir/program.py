@@ -6,10 +6,11 @@ prints it, `interpreter.py` gives it its meaning.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from muondsl.ir.scalar import Scalar
+from muondsl.ir.scalar import Number, Scalar
 from muondsl.ir.types import Axis, Format, Type
 
 if TYPE_CHECKING:
@@ -77,6 +78,17 @@ class Gemm:
 
 
 @dataclass(frozen=True, slots=True)
+class Quintic:
+    """x ← a·x + (b·s + c·s·s)·x with s = x·xᵀ, from operand / divisor, once for each (a, b, c). Every s, sum of its
+    powers, and x is rounded once. No divisor is one.
+    """
+
+    operand: Value
+    divisor: Value | None
+    coefficients: tuple[tuple[Number, Number, Number], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Transpose:
     operand: Value
 
@@ -97,7 +109,7 @@ class Choose:
     otherwise: Value
 
 
-Operation = Input | Convert | Map | Reduce | MatMul | Gemm | Transpose | Orient | Choose
+Operation = Input | Convert | Map | Reduce | MatMul | Gemm | Quintic | Transpose | Orient | Choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,12 @@ class Origin:
     place: str
     loop: int | None = None
     iteration: int = 0
+
+    @property
+    def rule(self) -> str:
+        """`nesterov` for `momentum nesterov(beta = momentum)`; the stage's own name where no rule is named."""
+        match = re.match(r"(\w+) ([A-Za-z_]\w*)(?:\(|$)", self.stage)
+        return match.group(2) if match and match.group(1) != "scale" else self.stage.split()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +196,8 @@ def operands(operation: Operation) -> tuple[Value, ...]:
             return (left, right)
         case Gemm(_, left, right, _, addend):
             return (left, right, addend)
+        case Quintic(operand, divisor, _):
+            return (operand, divisor) if divisor else (operand,)
         case Choose(_, then, otherwise):
             return (then, otherwise)
         case _:

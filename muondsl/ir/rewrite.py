@@ -27,6 +27,8 @@ def with_operands(operation: ir.Operation, values: Mapping[ir.Value, ir.Value]) 
             return ir.MatMul(new(left), new(right))
         case ir.Gemm(_, left, right, _, addend):
             return replace(operation, left=new(left), right=new(right), addend=new(addend))
+        case ir.Quintic(operand, divisor, _):
+            return replace(operation, operand=new(operand), divisor=new(divisor) if divisor else None)
         case ir.Choose(_, then, otherwise):
             return replace(operation, then=new(then), otherwise=new(otherwise))
         case _:

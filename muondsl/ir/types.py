@@ -42,6 +42,30 @@ class Dims:
         return f"[{self.row}, {self.col}]"
 
     @property
+    def sides(self) -> tuple[tuple[Side, ...], tuple[Side, ...]]:
+        """The sides that are not 1, of tall matrices and of the others."""
+        tall, wide = (self.row.tall, self.col.tall), (self.row.wide, self.col.wide)
+        return tuple(side for side in tall if side != "1"), tuple(side for side in wide if side != "1")
+
+    @property
+    def is_number(self) -> bool:
+        return self.sides == ((), ())
+
+    @property
+    def is_vector(self) -> bool:
+        return all(len(sides) == 1 for sides in self.sides)
+
+    @property
+    def is_matrix(self) -> bool:
+        return all(len(sides) == 2 for sides in self.sides)
+
+    @property
+    def length(self) -> Dim:
+        """The dimension along which a vector lies."""
+        (tall,), (wide,) = self.sides
+        return Dim(tall, wide)
+
+    @property
     def transposed(self) -> Dims:
         return Dims(self.col, self.row)
 

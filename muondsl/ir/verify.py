@@ -65,6 +65,9 @@ def dims_of(operation: ir.Operation, types: dict[ir.Value, Type], program: ir.Pr
         case ir.Gemm(_, left, right, _, addend):
             dims = _product(types[left].dims, types[right].dims)
             return dims if dims == types[addend].dims else None
+        case ir.Quintic(operand, divisor, _):
+            is_divisible = divisor is None or types[divisor].dims == SCALAR
+            return types[operand].dims if is_divisible else None
         case ir.Transpose(operand):
             return types[operand].dims.transposed
         case ir.Orient(operand):

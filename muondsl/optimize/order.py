@@ -8,12 +8,15 @@ from typing import Literal
 from muondsl.ir import program as ir
 from muondsl.ir.verify import verify
 from muondsl.optimize.choose_short_side import choose_short_side
+from muondsl.optimize.collect_iterations import collect_iterations, fold_normalisation
 from muondsl.optimize.copy_aliased_results import copy_aliased_results
 from muondsl.optimize.fuse_product_epilogue import fuse_product_epilogue
 from muondsl.optimize.fuse_scaled_addition import fuse_scaled_addition
 from muondsl.optimize.remove_unused import remove_unused
 from muondsl.optimize.share_common_subexpressions import share_common_subexpressions
 from muondsl.optimize.simplify_host_scalars import simplify_host_scalars
+from muondsl.optimize.spell_out_reductions import spell_out_reductions
+from muondsl.optimize.split_scaled_products import split_scaled_products
 
 Numerics = Literal["faithful", "fast"]
 NUMERICS: tuple[Numerics, ...] = ("faithful", "fast")
@@ -43,10 +46,35 @@ FAST: tuple[Pass, ...] = (
     *FAITHFUL[-2:],
 )
 
+GPU_FAITHFUL: tuple[Pass, ...] = (
+    # Behind the fusion of products, by whose form it knows a step.
+    collect_iterations,
+    # What is left of products has its factors built in.
+    split_scaled_products,
+    # Reductions begin in one launch and end in the next: what is done with the sum is work of its own.
+    spell_out_reductions,
+)
+
+GPU_FAST: tuple[Pass, ...] = (
+    *GPU_FAITHFUL,
+    # The first products of an iteration can divide by the norm; the pass over the matrix that does it becomes unused.
+    fold_normalisation,
+    remove_unused,
+)
+"""What follows for GPUs, where an iteration has a form of its own."""
+
 
 def optimize(step: ir.Step, numerics: Numerics) -> ir.Step:
     """The step with every pass of `numerics` applied to each of its programs."""
-    passes = FAITHFUL if numerics == "faithful" else FAST
+    return _each(step, FAITHFUL if numerics == "faithful" else FAST)
+
+
+def optimize_for_gpu(step: ir.Step, numerics: Numerics) -> ir.Step:
+    """What `optimize` yielded, in the form that launches on a GPU are planned from."""
+    return _each(step, GPU_FAITHFUL if numerics == "faithful" else GPU_FAST)
+
+
+def _each(step: ir.Step, passes: tuple[Pass, ...]) -> ir.Step:
     matrix, *rest = (run(program, passes) for program in step.programs())
     return ir.Step(matrix, rest[0] if rest else None)
 

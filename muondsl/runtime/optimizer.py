@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
+from muondsl.runtime.backend import Backend, BackendName, BackendOptions, placed_step
+from muondsl.runtime.batch import LaunchFunction
 from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, Parameter, Route, State
+from muondsl.runtime.describe import describe
 
 ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -26,7 +29,8 @@ class SpecOptimizer(Optimizer):
 
     Every parameter group has a `route`: `matrix`, whose parameters are 2-D and take the stages of the spec, or
     `otherwise`. A group may state its own; a group that does not is divided by the routes of the spec, parameter by
-    parameter. All hypers are live: a step uses what the group holds when it begins.
+    parameter. All hypers are live: a step uses what the group holds when it begins. A step runs kernels of `launches`
+    or, where `backend` says so, `update_parameter`.
     """
 
     fingerprint: ClassVar[str]
@@ -35,19 +39,31 @@ class SpecOptimizer(Optimizer):
     routes: ClassVar[Mapping[str, Route]] = {}
     checkpoints: ClassVar[tuple[Checkpoint, ...]] = ()
     counts_steps: ClassVar[frozenset[str]] = frozenset()
+    launches: ClassVar[Mapping[str, LaunchFunction]] = {}
 
     def __init__(
         self,
         params: ParamsT,
         defaults: dict[str, Any],
         otherwise_defaults: Mapping[str, Any] | None = None,
+        *,
+        backend: BackendName = "auto",
+        capturable: bool = False,
+        workspace: int | None = None,
     ) -> None:
         """`otherwise_defaults` are the defaults of hypers in groups of that route.
 
+        `backend`: `triton`, `torch`, or `auto`, which is Triton for parameters that it can step on a GPU. `capturable`:
+        a step may be captured in a CUDA graph; hypers that are tensors stay on the device. `workspace`: no more bytes
+        than that are used between the launches of a step.
+
         Raises ValueError for a hyper outside its range, for a parameter that no route or more than one route
         claims, and for a `matrix` parameter that is not 2-D; TypeError for parameters that are sharded; RuntimeError
-        for complex ones.
+        for complex ones, and for a backend that cannot be.
         """
+        self._options = BackendOptions(backend, capturable, workspace)
+        self._options.check(type(self).__name__, has_launches=bool(self.launches))
+        self.backend = Backend(self._options)
         self._otherwise_defaults = dict(otherwise_defaults or {})
         for hyper in self.hypers:
             hyper.check(defaults[hyper.name])
@@ -56,7 +72,21 @@ class SpecOptimizer(Optimizer):
         super().__init__(params, defaults)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_otherwise_defaults": self._otherwise_defaults}
+        return {
+            **super().__getstate__(),
+            "_otherwise_defaults": self._otherwise_defaults,
+            "_options": self._options,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.backend = Backend(self._options)
+
+    def describe(self) -> str:
+        """What a step runs: for each route, device and dtype the backend with the reason for it, matrices with the
+        form in which they are iterated, workspace, and launches.
+        """
+        return describe(self)
 
     @abstractmethod
     def update_parameter(
@@ -83,7 +113,8 @@ class SpecOptimizer(Optimizer):
         Args:
             closure (Callable, optional): evaluates the model again and returns the loss.
 
-        Raises RuntimeError for a gradient that is sparse or not of its parameter's dtype, before anything is changed.
+        Raises RuntimeError for a gradient that is sparse or not of its parameter's dtype, and for parameters that the
+        backend cannot step, before anything is changed.
         """
         loss = None
         if closure is not None:
@@ -93,11 +124,15 @@ class SpecOptimizer(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._check_gradient(parameter, parameter.grad)
-        for group in self.param_groups:
+        others: dict[int, list[Tensor]] = {}
+        for number, parameter in self.backend.step(self):
+            others.setdefault(number, []).append(parameter)
+        for number, parameters in others.items():
+            group = self.param_groups[number]
             hypers = {hyper.name: hyper.number(group[hyper.name]) for hyper in self.hypers}
-            for parameter in group["params"]:
-                if parameter.grad is not None and parameter.numel():
-                    self._step_parameter(group["route"], parameter, parameter.grad, hypers)
+            for parameter in parameters:
+                assert parameter.grad is not None
+                self._step_parameter(group["route"], parameter, parameter.grad, hypers)
         return loss
 
     def _check_gradient(self, parameter: Tensor, gradient: Tensor) -> None:
@@ -113,22 +148,23 @@ class SpecOptimizer(Optimizer):
     def _step_parameter(
         self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
     ) -> None:
-        state = self.state[parameter]
-        if any(each.name not in state for each in self.states[route]):
-            self._init_state(state, route, parameter, gradient)
+        state = self.ready_state(route, parameter, gradient)
         step = 1
         if route in self.counts_steps:
             state["step"] += 1
             step = int(state["step"].item())
         self.update_parameter(route, parameter, gradient, state, hypers, step)
 
-    def _init_state(self, state: dict[str, Tensor], route: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Adds the states that are missing."""
+    def ready_state(self, route: str, parameter: Tensor, gradient: Tensor) -> dict[str, Tensor]:
+        """The states of a parameter, those added that are missing."""
+        state: dict[str, Tensor] = self.state[parameter]
         if route in self.counts_steps:
-            state.setdefault("step", torch.zeros((), dtype=torch.float32))
+            step = state["step"] if "step" in state else torch.zeros((), dtype=torch.float32)
+            state["step"] = placed_step(step, parameter, self._options)
         for each in self.states[route]:
             if each.name not in state:
                 state[each.name] = each.create(parameter, gradient)
+        return state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group; without a `route` of its own it becomes one group for each route its parameters take."""

@@ -10,7 +10,7 @@ from muondsl.ir.reserved import KEYWORDS, LOCALS
 from muondsl.schedule.plan import HostScalar, Inline, InPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from muondsl.schedule.assign_buffers import Buffers
 
@@ -39,7 +39,7 @@ def choose_names(
         placement = buffers.placements[definition.value]
         if isinstance(placement, Inline):
             continue
-        wish = _wish(definition, sequence)
+        wish = wished_name(definition, sequence)
         if isinstance(placement, InPlace) and (names[placement.of] in fixed or names[placement.of] == wish):
             name = names[placement.of]
         else:
@@ -60,7 +60,7 @@ def _free_name(
     return name
 
 
-def _wish(definition: ir.Definition, sequence: list[ir.Definition]) -> str:
+def wished_name(definition: ir.Definition, sequence: Sequence[ir.Definition]) -> str:
     """The spec's name, or that of the first named value of the same size made from this one, or the operation's."""
     if definition.name is not None:
         return definition.name

@@ -59,7 +59,7 @@ def _readers(program: ir.Program) -> dict[ir.Value, list[ir.Definition]]:
 
 
 def is_product(definition: ir.Definition) -> bool:
-    return isinstance(definition.operation, ir.MatMul | ir.Gemm)
+    return isinstance(definition.operation, ir.MatMul | ir.Gemm | ir.Quintic)
 
 
 def is_view(definition: ir.Definition) -> bool:

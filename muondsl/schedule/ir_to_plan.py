@@ -7,13 +7,23 @@ from muondsl.ir.scalar import symbols
 from muondsl.schedule.assign_buffers import assign_buffers
 from muondsl.schedule.choose_names import choose_names, host_scalars
 from muondsl.schedule.group_kernels import group_kernels, is_product, is_view
+from muondsl.schedule.launches import LaunchPlan
 from muondsl.schedule.plan import Assignment, Kernel, KernelKind, Plan, UpdatePlan
+from muondsl.schedule.program_to_launches import NotPlanned, plan_launches
 
 
 def schedule(step: ir.Step) -> Plan:
     """The plan of both routes."""
     matrix, *rest = (plan_update(program) for program in step.programs())
     return Plan(matrix, rest[0] if rest else None)
+
+
+def schedule_launches(step: ir.Step, *, is_faithful: bool) -> tuple[LaunchPlan, ...]:
+    """The launches of both routes on a GPU; none for a spec that computes in fp64."""
+    try:
+        return tuple(plan_launches(program, is_faithful=is_faithful) for program in step.programs())
+    except NotPlanned:
+        return ()
 
 
 def plan_update(program: ir.Program) -> UpdatePlan:

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPEC = click.Path(path_type=Path)
+FORMATS = click.Choice(["bf16", "fp16", "fp32", "fp64"])
+
+
+def numerics_options(command: Callable[..., None]) -> Callable[..., None]:
+    numerics = click.option(
+        "--numerics",
+        type=click.Choice(["fast", "faithful"]),
+        default="fast",
+        show_default=True,
+        help="faithful keeps the order of operations as written; fast may reassociate.",
+    )
+    precision = click.option("--precision", type=FORMATS, help="The number format of every `in` block.")
+    return numerics(precision(command))
+
+
+def target_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--target",
+        "target_names",
+        multiple=True,
+        metavar="NAME",
+        help="sm_80, sm_90, sm_100 or gfx942; may be given several times. No device is needed.",
+    )(command)

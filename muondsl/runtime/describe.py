@@ -1,0 +1,101 @@
+"""What a step of an optimizer will run, as text: backends with their reasons, matrices with their forms, launches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from muondsl.runtime.addresses import StepMember, member_fold, table_names
+from muondsl.runtime.backend import Choice, Numbered, architecture_of
+from muondsl.runtime.batch import Batch
+from muondsl.runtime.launch import Launch
+from muondsl.runtime.step_plan import Recipe, StepPlan, stand_in
+from muondsl.runtime.workspace import Arena
+
+if TYPE_CHECKING:
+    from muondsl.runtime.optimizer import SpecOptimizer
+
+
+def describe(optimizer: SpecOptimizer) -> str:
+    """One paragraph for each route, device and dtype, as if every parameter had a gradient.
+
+    A parameter whose gradient lies in memory as no kernel can address it is listed with the torch path, if it has that
+    gradient now.
+    """
+    paragraphs = [[f"{type(optimizer).__name__}  {optimizer.fingerprint}"]]
+    for (route, device, dtype), found in _kinds(optimizer).items():
+        title = f"{route}, {device}, {str(dtype).removeprefix('torch.')}"
+        choice = optimizer.backend.choice(optimizer, route, found[0][1])
+        strange = [pair for pair in found if choice.backend == "triton" and _is_strange(optimizer, route, pair[1])]
+        taken = [pair for pair in found if all(pair is not other for other in strange)]
+        if strange:
+            reason = "their gradients do not lie in two dimensions"
+            paragraphs.append([_heading(title, strange, Choice("torch", reason))])
+        if taken:
+            paragraphs.append([_heading(title, taken, choice)])
+        if taken and choice.backend == "triton":
+            paragraphs[-1] += _plan(optimizer, route, device, taken)
+    return "\n\n".join("\n".join(lines) for lines in paragraphs)
+
+
+def _kinds(optimizer: SpecOptimizer) -> dict[tuple[str, torch.device, torch.dtype], Numbered]:
+    kinds: dict[tuple[str, torch.device, torch.dtype], Numbered] = {}
+    for number, group in enumerate(optimizer.param_groups):
+        for parameter in group["params"]:
+            if parameter.numel():
+                kinds.setdefault((group["route"], parameter.device, parameter.dtype), []).append((number, parameter))
+    return kinds
+
+
+def _is_strange(optimizer: SpecOptimizer, route: str, parameter: Tensor) -> bool:
+    if route == "matrix" or parameter.grad is None:
+        return False
+    states = optimizer.states[route]
+    found = optimizer.state.get(parameter, {})
+    state = {each.name: found.get(each.name, parameter) for each in states}
+    return member_fold(StepMember(table_names(states), parameter, parameter.grad, state, 0), states) is None
+
+
+def _heading(title: str, found: Numbered, choice: Choice) -> str:
+    count = f"{len(found)} parameter{'s' if len(found) > 1 else ''}"
+    return f"{title}: {count}, {choice.backend} ({choice.reason})"
+
+
+def _plan(optimizer: SpecOptimizer, route: str, device: torch.device, found: Numbered) -> Iterator[str]:
+    """Shapes, workspace, launches."""
+    recipe = Recipe.of(optimizer, route, architecture_of(device), n_groups=len(optimizer.param_groups))
+    members = [stand_in(parameter, recipe.states, number) for number, parameter in found]
+    plan = StepPlan(recipe, members, optimizer.backend.options.workspace)
+    plan.build(members, torch.device("cpu"), Arena())
+    batches = [batch for batch, _ in plan.batches]
+    launches = [launch for batch in batches for launch in batch.launches]
+    yield from _shapes(found, batches)
+    yield f"  {_bytes(plan.needed)} of workspace, {len(batches)} batch{'es' if len(batches) > 1 else ''}"
+    yield f"  {len(launches)} launches a step:"
+    yield from _launches(launches)
+
+
+def _shapes(found: Numbered, batches: Sequence[Batch]) -> Iterator[str]:
+    iterations = batches[0].iterations
+    for shape, count in Counter(tuple(parameter.shape) for _, parameter in found).items():
+        forms = [iteration.form(*sorted(shape)) for iteration in iterations] if len(shape) == 2 else []
+        yield "  " + "  ".join([f"{count} of {' × '.join(map(str, shape)) or 'one number'}", *forms])
+
+
+def _launches(launches: Sequence[Launch]) -> Iterator[str]:
+    for launch in launches:
+        options = [f"{name}={value}" for name, value in launch.constants.items()]
+        words = [f"{launch.grid} programs", f"{launch.warps} warps", f"{launch.stages} stages", *options]
+        yield f"    {launch.name}: {', '.join(words)}"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} GiB"

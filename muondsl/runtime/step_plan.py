@@ -1,0 +1,138 @@
+"""The batches in which members of one route, device and dtype are stepped, one after the other in the same memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from muondsl.runtime.addresses import AddressTables, StepMember, table_names
+from muondsl.runtime.batch import Batch, LaunchFunction
+from muondsl.runtime.declarations import Hyper, State
+from muondsl.runtime.launch import Launch
+from muondsl.runtime.numbers import Numbers
+from muondsl.runtime.workspace import Arena
+
+if TYPE_CHECKING:
+    from muondsl.runtime.optimizer import SpecOptimizer
+
+MEASURED = torch.device("meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What all batches of a route have in common."""
+
+    launch: LaunchFunction
+    states: Sequence[State]
+    hypers: Sequence[Hyper]
+    is_matrix: bool
+    counts_steps: bool
+    capturable: bool
+    n_groups: int
+    architecture: str
+
+    @classmethod
+    def of(
+        cls,
+        optimizer: SpecOptimizer | type[SpecOptimizer],
+        route: str,
+        architecture: str,
+        *,
+        n_groups: int = 1,
+        capturable: bool = False,
+    ) -> Recipe:
+        return cls(
+            launch=optimizer.launches[route],
+            states=optimizer.states[route],
+            hypers=optimizer.hypers,
+            is_matrix=route == "matrix",
+            counts_steps=route in optimizer.counts_steps,
+            capturable=capturable,
+            n_groups=n_groups,
+            architecture=architecture,
+        )
+
+    def batch(self, members: Sequence[StepMember], device: torch.device, arena: Arena) -> tuple[Batch, Numbers]:
+        """A batch with its launches; on the device `meta` only its workspaces are measured."""
+        tables = AddressTables(
+            members, self.states, is_matrix=self.is_matrix, device=device, capturable=self.capturable
+        )
+        numbers = Numbers(
+            members,
+            self.hypers,
+            n_groups=self.n_groups,
+            device=device,
+            counts_steps=self.counts_steps,
+            capturable=self.capturable,
+        )
+        batch = Batch(members, tables, numbers, arena, self.architecture)
+        self.launch(batch)
+        return batch, numbers
+
+
+class StepPlan:
+    """Members cut into consecutive batches, each with no more workspace than the bound.
+
+    `needed` is the size of the arena that all of them share. Raises RuntimeError for a member that alone needs more
+    than the bound.
+    """
+
+    def __init__(self, recipe: Recipe, members: Sequence[StepMember], bound: int | None) -> None:
+        self.recipe = recipe
+        measured, _ = recipe.batch(members, MEASURED, Arena())
+        self.cuts = [0]
+        sizes = [0]
+        for index, (size, shape) in enumerate(zip(measured.taken, measured.shapes, strict=True)):
+            if bound is not None and size > bound:
+                raise RuntimeError(
+                    f"a matrix of {shape[0]} × {shape[1]} needs {size} bytes of workspace, but workspace is {bound}"
+                )
+            if bound is not None and sizes[-1] + size > bound:
+                self.cuts.append(index)
+                sizes.append(0)
+            sizes[-1] += size
+        self.cuts.append(len(members))
+        self.needed = max(sizes)
+        self.arena: Arena | None = None
+        self.batches: list[tuple[Batch, Numbers]] = []
+
+    def build(self, members: Sequence[StepMember], device: torch.device, arena: Arena) -> None:
+        """Makes the launches, whose workspaces lie in this arena."""
+        self.arena = arena
+        self.batches = []
+        for begin, end in zip(self.cuts, self.cuts[1:], strict=False):
+            arena.used = 0
+            self.batches.append(self.recipe.batch(members[begin:end], device, arena))
+
+    def run(self, members: Sequence[StepMember], groups: Sequence[Mapping[str, Any]]) -> None:
+        """Steps the members, which are those of the plan with their tensors of this step."""
+        for (batch, numbers), begin, end in zip(self.batches, self.cuts, self.cuts[1:], strict=False):
+            batch.tables.refresh(members[begin:end])
+            numbers.refresh(members[begin:end], groups)
+            batch.run()
+
+
+def stand_in(parameter: Tensor, states: Sequence[State], group: int) -> StepMember:
+    """A member without memory: what a parameter of this shape and dtype has in a step, contiguous and aligned."""
+    alone = torch.empty(parameter.shape, dtype=parameter.dtype, device="meta")
+    state = {each.name: each.create(alone, alone) for each in states}
+    return StepMember(table_names(states), alone, alone, {**state, "step": torch.zeros(())}, group)
+
+
+def launches_of(
+    optimizer: type[SpecOptimizer],
+    route: str,
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    dtype: torch.dtype = torch.float32,
+    architecture: str = "sm_90",
+) -> list[Launch]:
+    """What a step of parameters of these shapes launches, to be compiled or counted: nothing has memory but tables."""
+    recipe = Recipe.of(optimizer, route, architecture)
+    members = [stand_in(torch.empty(shape, dtype=dtype, device="meta"), recipe.states, 0) for shape in shapes]
+    batch, _ = recipe.batch(members, torch.device("cpu"), Arena())
+    return batch.launches
