@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from muondsl.diagnostics.diagnostic import Diagnostic, closest, did_you_mean, listing
 
-AXES = ("rows", "cols", "short", "long")
+AXES = ("rows", "cols", "short", "long", "first", "last")
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class ExpectedTensor(Diagnostic):
 
 @dataclass(frozen=True)
 class ExpectedList(Diagnostic):
-    """A list known at compile time is needed here: `[…]`, `(…, …)`, a constant that is one, `take(list, n)` or
-    `range(n)`.
+    """A list known at compile time is needed here: `[…]`, `(…, …)`, a constant that is one, or what a function of
+    lists yields, such as `take(list, n)` and `range(n)`.
     """
 
     code: ClassVar[str] = "M0305"
@@ -125,7 +125,8 @@ class AssignmentChangesDimensions(Diagnostic):
 @dataclass(frozen=True)
 class BadReductionAxis(Diagnostic):
     """`over` names the dimension that is summed away: `mean(x, over = cols)` leaves one number a row. It may be
-    `rows`, `cols`, `short` (the shorter one; `cols` of a square matrix) or `long`, and the tensor must have it.
+    `rows`, `cols`, `short` (the shorter one; `cols` of a square matrix) or `long`, and the tensor must have it; or
+    `first` or `last`, whatever that dimension of the tensor is.
     """
 
     code: ClassVar[str] = "M0307"
@@ -348,6 +349,58 @@ class ExpectedCount(Diagnostic):
 
     def message(self) -> str:
         return f"{self.purpose} must be a whole number that is not negative"
+
+    def label(self) -> str:
+        return f"this is {self.found}"
+
+
+@dataclass(frozen=True)
+class NotSquare(Diagnostic):
+    """`identity`, `trace` and `solve_lower` take matrices whose two dimensions are the same word, such as the product
+    `x @ x'`.
+    """
+
+    code: ClassVar[str] = "M0322"
+    function: str
+    found: str
+
+    def message(self) -> str:
+        return f"`{self.function}` takes a square matrix"
+
+    def label(self) -> str:
+        return f"this is a {self.found} tensor"
+
+
+@dataclass(frozen=True)
+class BadQuantile(Diagnostic):
+    """`quantile(x, level)` is the value below which the part `level` of all elements lies: 0 is the smallest element,
+    1 the largest, 0.5 the median.
+    """
+
+    code: ClassVar[str] = "M0323"
+    found: str
+
+    def message(self) -> str:
+        return "the level of a quantile must lie in [0, 1]"
+
+    def label(self) -> str:
+        return f"this is {self.found}"
+
+
+@dataclass(frozen=True)
+class BadTableArgument(Diagnostic):
+    """A table of coefficients cannot be made from this number. `lower` is the smallest singular value that the table
+    is made for, where the largest is 1; polynomials are divided by 1 + `safety`, or by `factor`, in their argument;
+    none is made for an interval longer than from `cushion` times its end.
+    """
+
+    code: ClassVar[str] = "M0324"
+    name: str
+    found: str
+    needed: str
+
+    def message(self) -> str:
+        return f"`{self.name}` must be {self.needed}"
 
     def label(self) -> str:
         return f"this is {self.found}"

@@ -23,6 +23,7 @@ from muondsl.diagnostics import (
     errors_spec,
     errors_text,
     errors_types,
+    warnings_cost,
 )
 from muondsl.diagnostics.catalogue import CATALOGUE
 from muondsl.diagnostics.diagnostic import Diagnostic
@@ -46,11 +47,16 @@ SERIES = {
     errors_rules: ("M06",),
     errors_routes: ("M07",),
     errors_output: ("M08",),
+    warnings_cost: ("M09",),
 }
 
 
 def check_path(path: Path) -> object:
-    return check(read(path), path.parent)
+    """What is checked; warnings are raised as errors are, so that both can be looked at."""
+    checked = check(read(path), path.parent)
+    if checked.warnings:
+        raise SpecError(checked.warnings)
+    return checked
 
 
 def unreadable_file() -> object:

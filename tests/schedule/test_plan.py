@@ -73,14 +73,14 @@ def test_a_state_that_is_read_after_its_update_is_copied_at_the_end() -> None:
 optimizer Late
 hyper lr = 0.1
 momentum {
-  state previous = zeros
-  let old = previous
-  previous <- 0.5*previous + update
+  state before = zeros
+  let old = before
+  before <- 0.5*before + update
   update <- update - old
 }
 """
     update = plan(text)
-    assert [copy.target for copy in update.copies] == ["previous"]
+    assert [copy.target for copy in update.copies] == ["before"]
     assert isinstance(update.assignment(update.copies[0].value).placement, Fresh)
 
 
