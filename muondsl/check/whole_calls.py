@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muondsl.check import typed
-from muondsl.check.values import Value
+from muondsl.check.values import Value, describe
 from muondsl.diagnostics import errors_types
 from muondsl.diagnostics.warnings_cost import CostlyFunction
 from muondsl.ir import scalar
@@ -37,6 +37,8 @@ def whole_call(node: ast.Call, within: Expressions) -> Value:
             dims = (Dims(x.dims.row, short), Dims(ONE, short), Dims(short, x.dims.col))
             return tuple(typed.Whole(part, (x,), each) for part, each in zip(PARTS, dims, strict=True))
         case "oriented":
+            if "1" in (x.dims.row.tall, x.dims.row.wide, x.dims.col.tall, x.dims.col.wide):
+                within.report.abandon(errors_types.WrongKind(first.span, describe(x), name))
             return typed.Whole(name, (x,), x.dims.oriented)
         case "quantile":
             return typed.Whole(name, (x, _level(node, within)), SCALAR)

@@ -77,6 +77,7 @@ def test_a_rule_on_another_tensor_changes_that_alone(text: str, found: list[str]
         ("identity(update @ update') @ update", []),
         ("oriented(update)", ["M0306"]),
         ("oriented(oriented(update))", []),
+        ("update * oriented(norm(update, over = cols))", ["M0319"]),
         ("oriented(update) @ oriented(update)' * update", ["M0301"]),
         ("quantile(update, norm(update)) * update", ["M0303"]),
         ("quantile(update, -0.1) * update", ["M0323"]),
@@ -86,6 +87,12 @@ def test_a_rule_on_another_tensor_changes_that_alone(text: str, found: list[str]
 )
 def test_functions_of_matrices_take_what_fits(expression: str, found: list[str]) -> None:
     assert codes(f"adapt {{ update <- {expression} }}") == found
+
+
+def test_items_that_are_not_needed_are_left_out_of_a_list_alone() -> None:
+    assert codes("momentum { let (_, s, _) = svd(update)\n update <- update / max(s) }") == []
+    assert codes("momentum { let (u, s, _) = svd(update)\n update <- update / max(s) }") == ["M0207"]
+    assert codes("momentum { let _ = update * 2\n update <- update * 2 }") == ["M0207"]
 
 
 def test_only_a_quantile_has_a_meaning_in_otherwise() -> None:
