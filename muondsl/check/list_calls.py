@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from muondsl.check import tables
 from muondsl.check.values import Value, describe, is_condition, is_scalar
-from muondsl.diagnostics import errors_rules, errors_types
+from muondsl.diagnostics import errors_functions, errors_rules, errors_types
 from muondsl.ir import scalar
 from muondsl.parse import ast
 
@@ -100,7 +100,7 @@ def _number(name: str, given: dict[str, ast.Expression], within: Expressions) ->
     value = float(within.constant(given[name], f"`{name}`"))
     needed, is_allowed = BETWEEN[name]
     if not is_allowed(value):
-        within.report.abandon(errors_types.BadTableArgument(given[name].span, name, f"{value:g}", needed))
+        within.report.abandon(errors_functions.BadTableArgument(given[name].span, name, f"{value:g}", needed))
     return value
 
 

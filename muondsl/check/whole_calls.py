@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from muondsl.check import typed
 from muondsl.check.values import Value, describe
-from muondsl.diagnostics import errors_types
+from muondsl.diagnostics import errors_functions, errors_types
 from muondsl.diagnostics.warnings_cost import CostlyFunction
 from muondsl.ir import scalar
 from muondsl.ir.types import ONE, SCALAR, Dims, shorter
@@ -43,7 +43,7 @@ def whole_call(node: ast.Call, within: Expressions) -> Value:
         case "quantile":
             return typed.Whole(name, (x, _level(node, within)), SCALAR)
     if x.dims.row != x.dims.col:
-        within.report.abandon(errors_types.NotSquare(first.span, name, str(x.dims)))
+        within.report.abandon(errors_functions.NotSquare(first.span, name, str(x.dims)))
     if name == "solve_lower":
         right = within.tensor(node.arguments[1].value, "what `solve_lower` is applied to")
         if x.dims.col != right.dims.row:
@@ -57,5 +57,5 @@ def _level(node: ast.Call, within: Expressions) -> scalar.Scalar:
     argument = node.arguments[1].value
     level = within.number(argument, "the level of a quantile")
     if scalar.is_constant(level) and not 0 <= (value := scalar.evaluate(level, {})) <= 1:
-        within.report.abandon(errors_types.BadQuantile(argument.span, f"{value:g}"))
+        within.report.abandon(errors_functions.BadQuantile(argument.span, f"{value:g}"))
     return level

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muondsl.diagnostics import (
+    errors_functions,
     errors_names,
     errors_output,
     errors_routes,
@@ -24,6 +25,7 @@ MODULES = (
     errors_text,
     errors_names,
     errors_types,
+    errors_functions,
     errors_spec,
     errors_rules,
     errors_routes,

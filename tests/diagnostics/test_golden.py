@@ -16,6 +16,7 @@ import pytest
 
 from muondsl.check import check
 from muondsl.diagnostics import (
+    errors_functions,
     errors_names,
     errors_output,
     errors_routes,
@@ -43,6 +44,7 @@ SERIES = {
     errors_text: ("M00",),
     errors_names: ("M01", "M02"),
     errors_types: ("M03",),
+    errors_functions: ("M03",),
     errors_spec: ("M04", "M05"),
     errors_rules: ("M06",),
     errors_routes: ("M07",),
