@@ -77,7 +77,9 @@ def compile(
     for spec in specs:
         try:
             stages = _pipeline(spec, options)
-            done.append((stages.file(), stages.checked().span))
+            checked = stages.checked()
+            done.append((stages.file(), checked.span))
+            _print_warnings(checked.warnings)
         except SpecError as error:
             errors += error.diagnostics
     if errors:
@@ -109,7 +111,8 @@ def check(specs: tuple[Path, ...]) -> None:
     errors: list[Diagnostic] = []
     for spec in specs:
         try:
-            check_file(read(spec), spec.parent)
+            if checked := check_file(read(spec), spec.parent):
+                _print_warnings(checked.warnings)
         except SpecError as error:
             errors += error.diagnostics
     if errors:
@@ -188,6 +191,13 @@ def list_rules() -> None:
             if isinstance(item, ast.Rule):
                 parameters = ", ".join(parameter.span.text for parameter in item.parameters)
                 click.echo(f"  {item.name}({parameters})\n      {' '.join((item.docstring or '').split())}")
+
+
+def _print_warnings(warnings: tuple[Diagnostic, ...]) -> None:
+    from muondsl.diagnostics.render import render
+
+    for warning in warnings:
+        click.echo(render(warning), err=True)
 
 
 def _pipeline(spec: Path, options: Any) -> Pipeline:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, product
 from typing import TYPE_CHECKING, assert_never
 
 from muondsl.check import typed
-from muondsl.check.expressions import MAXIMUM_LIST, Expressions
+from muondsl.check.expressions import Expressions
+from muondsl.check.list_calls import MAXIMUM_LIST
 from muondsl.check.modules import RESERVED_NAMES, Library
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
-from muondsl.check.values import NumberFormat, Value, describe, is_condition, is_scalar, is_tensor, operations
+from muondsl.check.states import check_state, number_format
+from muondsl.check.values import Value, describe, is_condition, is_scalar, is_tensor, operations
 from muondsl.diagnostics import errors_names, errors_rules, errors_spec, errors_types
 from muondsl.diagnostics.diagnostic import Label, closest
 from muondsl.diagnostics.span import Span
 from muondsl.ir import scalar
 from muondsl.ir.reserved import is_usable
-from muondsl.ir.types import FORMATS, MATRIX, STATE_SHAPES, Format
 from muondsl.parse import ast
 
 if TYPE_CHECKING:
@@ -26,15 +27,8 @@ if TYPE_CHECKING:
 MAXIMUM_OPERATIONS = 4_000
 """Operations on tensors in one step of a parameter, loops unrolled."""
 
-TORCH_NAMES = {
-    "bfloat16": "bf16",
-    "float16": "fp16",
-    "half": "fp16",
-    "float32": "fp32",
-    "float": "fp32",
-    "float64": "fp64",
-}
-"""Number formats by the names that they have elsewhere."""
+FIXED = {"gradient": "the gradient as it came", "previous": "the parameter as the step found it"}
+"""Tensors that keep their value, by their roles."""
 
 MAXIMUM_DEPTH = 40
 """Blocks inside each other, with those of the rules that are used in them."""
@@ -45,7 +39,8 @@ class Bodies:
     """Checks the statements of one update: of the matrices, or of `otherwise`.
 
     `ambient` binds what every rule can see: the tensors, `lr`, and the constants. `assigned` holds where each variable
-    was given a value last; `scale_span` is where `scale` was.
+    was given a value last; `scale_span` is where `scale` was;
+    `exported` are the names that later stages see.
     """
 
     library: Library
@@ -59,6 +54,7 @@ class Bodies:
     numbers: Iterator[int] = field(default_factory=lambda: count(len(typed.AMBIENT) + 1))
     operations: int = 0
     depth: int = 0
+    exported: Scope = field(default_factory=Scope)
 
     def block(self, block: ast.Block, scope: Scope) -> list[typed.Statement]:
         """A block of the spec itself, which sees the spec's hypers."""
@@ -76,12 +72,12 @@ class Bodies:
         if name in active:
             cycle = (*active[active.index(name) :], name)
             self.report.abandon(errors_rules.RecursiveRule(call.span.word(name), cycle))
-        scope = Scope(self.ambient)
+        scope = Scope(within.subject or self.ambient)
         statements = self._bind(rule, call, within, scope)
         outer = self.report.uses
         self.report.uses = (Label(call.span, f"in this use of `{name}`"), *outer)
         try:
-            inside = Expressions(scope, self.report, self.is_matrix, within.format, self.library.rules)
+            inside = replace(within, scope=scope, rules=self.library.rules)
             body = _Body(self, inside, (*active, name), in_loop)
             return statements + body.run(rule.body.statements)
         finally:
@@ -95,7 +91,7 @@ class Bodies:
         given = self._given(rule, call) if isinstance(call, ast.Call) else {}
         if self.report.failures > failures:
             raise Abandoned
-        defaults = Expressions(self.ambient, self.report, self.is_matrix)
+        defaults = Expressions(within.subject or self.ambient, self.report, self.is_matrix)
         is_complete = True
         statements: list[typed.Statement] = []
         for parameter in rule.parameters:
@@ -194,13 +190,16 @@ class _Body:
     def _forget(self, statement: ast.Statement) -> None:
         """After an error, declares and reads what the statement would have, so that these are not errors as well."""
         for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and (binding := self.scope.find(node.identifier)):
+            name = node.identifier if isinstance(node, ast.Name) else None
+            name = node.target if isinstance(node, ast.Apply) else name
+            if name and (binding := self.scope.find(name)):
                 binding.is_read = True
         names = statement.names if isinstance(statement, ast.Let) else ()
         if isinstance(statement, ast.State):
             names = (statement.name,)
-        for name in names:
-            self.scope.bindings.setdefault(name, Binding("unknown", None, statement.span, is_read=True))
+        is_exported = isinstance(statement, ast.Let) and statement.is_exported
+        for scope, name in product((self.scope, self.bodies.exported) if is_exported else (self.scope,), names):
+            scope.bindings.setdefault(name, Binding("unknown", None, statement.span, is_read=True))
 
     def _statement(self, statement: ast.Statement) -> list[typed.Statement]:
         match statement:
@@ -215,10 +214,31 @@ class _Body:
                 return self._loop(statement)
             case ast.Precision():
                 return self._precision(statement)
-            case ast.Apply(call):
-                return self.bodies.rule(call, self.expressions, self.active, in_loop=self.in_loop)
+            case ast.Apply(_, None):
+                return self._apply(statement.call, self.expressions)
+            case ast.Apply():
+                return self._apply_on(statement)
             case _:
                 assert_never(statement)
+
+    def _apply(self, call: ast.Call, within: Expressions) -> list[typed.Statement]:
+        return self.bodies.rule(call, within, self.active, in_loop=self.in_loop)
+
+    def _apply_on(self, node: ast.Apply) -> list[typed.Statement]:
+        """The rule on a variable of its own in the place of `update`, which is then assigned to the target."""
+        assert node.target is not None
+        place = node.span.last(len(node.target))
+        target = self._target(node.target, place)
+        value = self.expressions.value(ast.Name(node.target, span=place))
+        assert is_tensor(value)
+        if is_condition(value):
+            self.report.abandon(errors_types.ConditionAsNumber(place))
+        name = node.target if target.role == "local" else f"new_{node.target}"
+        subject = typed.Variable(name, next(self.bodies.numbers), "local", target.dims)
+        inner = Scope(self.bodies.ambient, {"update": Binding("a tensor", subject, place, is_read=True)})
+        before = self.bodies.set(subject, value, place)
+        inside = self._apply(node.call, replace(self.expressions, subject=inner))
+        return before + inside + self._set(target, typed.Read(subject), place)
 
     def _declare(self, name: str, value: Value | typed.Variable | None, kind: str, span: Span) -> None:
         place = span.word(name)
@@ -239,57 +259,29 @@ class _Body:
             self.report.abandon(errors_names.PythonKeyword(place, node.name))
         if first := self.bodies.states.get(node.name):
             self.report.abandon(errors_spec.DuplicateState(place, node.name, first.span))
-        shape = self._shape(node.shape) if node.shape else ""
-        dims = STATE_SHAPES[shape] if shape else MATRIX
-        dtype = self._format(node.dtype, _after_colon(node)) if node.dtype else None
-        variable = typed.Variable(node.name, next(self.bodies.numbers), "state", dims)
-        initial = self._initial(node, is_whole=dims == MATRIX)
-        self._declare(node.name, variable, "a state", node.span)
-        self.bodies.states[node.name] = typed.State(variable, dtype, initial, shape or "rows, cols", place)
-
-    def _shape(self, dims: tuple[ast.Expression, ...]) -> str:
-        """The shape as `STATE_SHAPES` spells it."""
-        shape = ", ".join(" ".join(dim.span.text.split()) for dim in dims)
-        span = dims[0].span.to(dims[-1].span)
-        if shape not in STATE_SHAPES:
-            self.report.abandon(errors_types.BadStateShape(span, shape))
-        if shape not in ("1, 1", "rows, cols") and not self.bodies.is_matrix:
-            self.report.abandon(errors_types.MatrixOperationInOtherwise(span, f"[{shape}]"))
-        return shape
-
-    def _initial(self, node: ast.State, *, is_whole: bool) -> typed.Initial:
-        match node.initial:
-            case ast.Name("zeros"):
-                return scalar.ZERO
-            case ast.Name("ones"):
-                return scalar.ONE
-            case ast.Name("gradient" | "parameter" as word) if is_whole:
-                return "gradient" if word == "gradient" else "parameter"
-        value = self.expressions.value(node.initial)
-        if not is_scalar(value) or is_condition(value) or not scalar.is_constant(value):
-            self.report.abandon(errors_types.BadInitialValue(node.initial.span))
-        return value
-
-    def _format(self, name: str, span: Span) -> Format:
-        binding = self.scope.find(name)
-        if binding and isinstance(binding.value, NumberFormat):
-            binding.is_read = True
-            return binding.value.name
-        for known in FORMATS:
-            if name == known:
-                return known
-        near = TORCH_NAMES.get(name) or closest(name, FORMATS)
-        self.report.abandon(errors_names.UnknownDtype(span, name, near))
+        state = check_state(node, next(self.bodies.numbers), self.expressions)
+        self._declare(node.name, state.variable, "a state", node.span)
+        self.bodies.states[node.name] = state
 
     def _let(self, node: ast.Let) -> list[typed.Statement]:
+        if node.is_exported and (self.active or self.in_loop):
+            where = "a rule" if self.active else "a loop"
+            self.report.abandon(errors_names.BadExport(node.span.word(node.names[0]), node.names[0], where))
         if len(node.names) > 1:
             items = self.expressions.items(node.value, "what is taken apart")
             if len(items) != len(node.names):
                 self.report.abandon(errors_types.WrongTupleLength(node.value.span, len(node.names), len(items)))
-            return [done for name, item in zip(node.names, items, strict=True) for done in self._name(name, item, node)]
+            named = [(name, item) for name, item in zip(node.names, items, strict=True) if name != "_"]
+            return [done for name, item in named for done in self._name(name, item, node)]
         return self._name(node.names[0], self.expressions.value(node.value), node)
 
     def _name(self, name: str, value: Value, node: ast.Let) -> list[typed.Statement]:
+        statements = self._local(name, value, node)
+        if node.is_exported:
+            self.bodies.exported.bindings[name] = self.scope.bindings.pop(name)
+        return statements
+
+    def _local(self, name: str, value: Value, node: ast.Let) -> list[typed.Statement]:
         if is_scalar(value):
             is_given = isinstance(value, scalar.Symbol | scalar.Named)
             self._declare(name, value if is_given else scalar.Named(name, value), "a scalar", node.span)
@@ -313,7 +305,7 @@ class _Body:
     def _assign(self, node: ast.Assign) -> list[typed.Statement]:
         if node.target == "scale":
             return self._assign_scale(node)
-        variable = self._target(node)
+        variable = self._target(node.target, node.span.word(node.target))
         value = self.expressions.value(node.value)
         if is_scalar(value) and not is_condition(value):
             value = typed.Elementwise("full", (value, typed.Read(variable)), variable.dims)
@@ -337,20 +329,20 @@ class _Body:
         self.bodies.scale = self.expressions.number(node.value, "the scale")
         return []
 
-    def _target(self, node: ast.Assign) -> typed.Variable:
-        place = node.span.word(node.target)
-        binding = self.scope.find(node.target)
-        if binding is None and node.target in RESERVED_NAMES:
-            self.report.abandon(errors_names.NotAssignable(place, node.target, "fixed"))
+    def _target(self, name: str, place: Span) -> typed.Variable:
+        """The variable of a name that stands in the place of what is assigned."""
+        binding = self.scope.find(name)
+        if binding is None and name in RESERVED_NAMES:
+            self.report.abandon(errors_names.NotAssignable(place, name, "fixed"))
         if binding is None:
-            near = closest(node.target, self.scope.names())
-            self.report.abandon(errors_names.UnknownName(place, node.target, near))
+            near = closest(name, self.scope.names())
+            self.report.abandon(errors_names.UnknownName(place, name, near))
         if binding.value is None:
             self.report.skip()
         if binding.kind == "a parameter of a rule" or not isinstance(binding.value, typed.Variable):
-            self.report.abandon(errors_names.NotAssignable(place, node.target, binding.kind))
-        if binding.value.role == "gradient":
-            self.report.abandon(errors_names.NotAssignable(place, node.target, "the gradient as it came"))
+            self.report.abandon(errors_names.NotAssignable(place, name, binding.kind))
+        if binding.value.role in FIXED:
+            self.report.abandon(errors_names.NotAssignable(place, name, FIXED[binding.value.role]))
         return binding.value
 
     def _loop(self, node: ast.For) -> list[typed.Statement]:
@@ -387,14 +379,6 @@ class _Body:
         return tuple(part for part in parts if is_scalar(part))
 
     def _precision(self, node: ast.Precision) -> list[typed.Statement]:
-        dtype = self._format(node.dtype, node.span.word(node.dtype))
+        dtype = number_format(node.dtype, node.span.word(node.dtype), self.expressions)
         inner = replace(self.expressions, scope=Scope(self.scope), format=dtype)
         return replace(self, expressions=inner).run(node.body.statements)
-
-
-def _after_colon(node: ast.State) -> Span:
-    """The number format of a state, which stands between what is before it and the initial value."""
-    begin = node.shape[-1].span.end if node.shape else node.span.start + len("state")
-    between = Span(node.span.source, begin, node.initial.span.start)
-    colon = between.text.find(":")
-    return Span(between.source, between.start + max(0, colon), between.end).word(node.dtype or "")

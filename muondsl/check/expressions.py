@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from muondsl.check import functions, typed
+from muondsl.check.list_calls import list_call
 from muondsl.check.scope import BUILT_IN, Scope
 from muondsl.check.values import Text, Value, describe, is_condition, is_scalar, is_tensor, parts
+from muondsl.check.whole_calls import whole_call
 from muondsl.diagnostics import errors_names, errors_rules, errors_types
 from muondsl.diagnostics.diagnostic import closest
 from muondsl.ir import scalar
-from muondsl.ir.types import SCALAR, Axis, Dims, Format, broadcast, reduced
+from muondsl.ir.types import COLS, ROWS, SCALAR, Axis, Dims, Format, broadcast, reduced
 from muondsl.parse import ast
 
 if TYPE_CHECKING:
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
     from muondsl.check.report import Report
     from muondsl.diagnostics.span import Span
-
-MAXIMUM_LIST = 128
-"""Items of a list that a loop unrolls."""
 
 MAXIMUM_SCALAR = 400
 MAXIMUM_SCALAR_DEPTH = 100
@@ -32,7 +31,8 @@ MAXIMUM_SCALAR_DEPTH = 100
 @dataclass(frozen=True)
 class Expressions:
     """Evaluates expressions of one block. `format` is that of the `in` block around it; `is_matrix` is false in
-    `otherwise`, where a parameter has any number of dimensions; `rules` are known as what is not called in them.
+    `otherwise`, where a parameter has any number of dimensions; `rules` are known as what is not called in them;
+    `subject` is what rules see in the place of the ambient names, where one works on another tensor than `update`.
     """
 
     scope: Scope
@@ -40,6 +40,7 @@ class Expressions:
     is_matrix: bool = True
     format: Format | None = None
     rules: Container[str] = ()
+    subject: Scope | None = None
 
     def within(self, scope: Scope) -> Expressions:
         return replace(self, scope=scope)
@@ -59,7 +60,7 @@ class Expressions:
             case ast.Binary():
                 return self._binary(node)
             case ast.Transpose(operand):
-                self._refuse_in_otherwise("'", node.span)
+                self.refuse_in_otherwise("'", node.span)
                 tensor = self.tensor(operand, "what `'` transposes")
                 return typed.Transposed(tensor, tensor.dims.transposed)
             case ast.Index():
@@ -104,13 +105,6 @@ class Expressions:
             self.report.abandon(errors_types.ExpectedCount(node.span, f"{number:g}", purpose))
         return int(number)
 
-    def length(self, node: ast.Expression, purpose: str) -> int:
-        """A count that is not above what may be unrolled."""
-        count = self.count(node, purpose)
-        if count > MAXIMUM_LIST:
-            self.report.abandon(errors_rules.LoopTooLong(node.span, count, MAXIMUM_LIST))
-        return count
-
     def items(self, node: ast.Expression, purpose: str) -> tuple[Value, ...]:
         value = self.value(node)
         if not isinstance(value, tuple):
@@ -139,10 +133,10 @@ class Expressions:
             self.report.abandon(errors_names.UnknownName(node.span, name, closest(name, known)))
         value = BUILT_IN[name]
         if isinstance(value, scalar.Symbol) and value.kind == "shape" and name != "numel":
-            self._refuse_in_otherwise(name, node.span)
+            self.refuse_in_otherwise(name, node.span)
         return value
 
-    def _refuse_in_otherwise(self, operation: str, span: Span) -> None:
+    def refuse_in_otherwise(self, operation: str, span: Span) -> None:
         if not self.is_matrix:
             self.report.abandon(errors_types.MatrixOperationInOtherwise(span, operation))
 
@@ -168,7 +162,7 @@ class Expressions:
         return self._apply(node, node.operator, (left, right))
 
     def _product(self, node: ast.Binary, operands: list[tuple[ast.Expression, Value]]) -> typed.Tensor:
-        self._refuse_in_otherwise("@", node.span)
+        self.refuse_in_otherwise("@", node.span)
         for operand, value in operands:
             if not is_tensor(value) or is_condition(value):
                 self.report.abandon(errors_types.NotAMatrix(operand.span, describe(value)))
@@ -282,14 +276,16 @@ class Expressions:
         positional = [argument.value for argument in node.arguments if argument.name is None]
         named = {argument.name: argument.value for argument in node.arguments if argument.name is not None}
         if len(positional) + len(named) < len(node.arguments):
-            self._misused(node)
+            self.misused(node)
         if name in functions.LISTS:
-            return self._list_call(node, positional, named)
+            return list_call(node, self)
+        if name in functions.WHOLES:
+            return whole_call(node, self)
         if name in functions.REDUCTIONS and len(positional) == 1:
             return self._reduction(node, positional[0], named)
         expected = {"lerp": 3, **dict.fromkeys(functions.UNARY, 1)}.get(name)
         if named or (len(positional) != expected if expected else len(positional) < 2):
-            self._misused(node)
+            self.misused(node)
         values = [(argument, self.value(argument)) for argument in positional]
         self._require_numbers(name, values)
         operands = tuple(value for _, value in values)
@@ -300,29 +296,18 @@ class Expressions:
                     self.report.abandon(errors_types.ExpectedTensor(end.span, "a scalar", purpose))
         return self._apply(node, name, operands)
 
-    def _misused(self, node: ast.Call) -> NoReturn:
+    def misused(self, node: ast.Call) -> NoReturn:
         usage = functions.USAGE[node.function]
         self.report.abandon(errors_types.WrongArgumentCount(node.span, node.function, usage))
 
-    def _list_call(self, node: ast.Call, positional: list[ast.Expression], named: dict[str, ast.Expression]) -> Value:
-        if named or len(positional) != (2 if node.function == "take" else 1):
-            self._misused(node)
-        if node.function == "range":
-            return tuple(scalar.Number(str(index)) for index in range(self.length(positional[0], "the length")))
-        items = self.items(positional[0], "what `take` takes from")
-        count = self.length(positional[1], "the number of items")
-        if not items and count:
-            self.report.abandon(errors_types.IndexOutOfRange(positional[0].span, 0, 0))
-        return tuple(items[min(index, len(items) - 1)] for index in range(count))
-
     def _reduction(self, node: ast.Call, argument: ast.Expression, named: dict[str, ast.Expression]) -> Value:
         if set(named) - {"over"}:
-            self._misused(node)
+            self.misused(node)
         operand = self.tensor(argument, f"what `{node.function}` reduces")
         function = functions.REDUCTIONS[node.function]
         if "over" not in named:
             return typed.Reduce(function, operand, None, SCALAR)
-        self._refuse_in_otherwise("over", named["over"].span)
+        self.refuse_in_otherwise("over", named["over"].span)
         axis = self._axis(named["over"], operand.dims)
         dims = reduced(operand.dims, axis)
         if dims is None:
@@ -330,7 +315,10 @@ class Expressions:
         return typed.Reduce(function, operand, axis, dims)
 
     def _axis(self, node: ast.Expression, dims: Dims) -> Axis:
+        """`first` and `last` are `rows` and `cols` where the tensor has these there."""
         axes: dict[str, Axis] = {"rows": "rows", "cols": "cols", "short": "short", "long": "long"}
+        axes["first"] = "rows" if dims.row == ROWS else "first"
+        axes["last"] = "cols" if dims.col == COLS else "last"
         name = node.identifier if isinstance(node, ast.Name) else node.span.text
         if name not in axes:
             self.report.abandon(errors_types.BadReductionAxis(node.span, name, f"a {dims} tensor"))

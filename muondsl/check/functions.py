@@ -14,7 +14,9 @@ EXTREMA = ("min", "max")
 """Two or more scalars or tensors, element by element; of one tensor, a reduction."""
 
 REDUCTIONS: dict[str, Reduction] = {"sum": "sum", "mean": "mean", "norm": "norm", "max": "max", "min": "min"}
-LISTS = ("take", "range")
+LISTS = ("take", "cycle", "last", "join", "range", "scaled", "polar_express", "cans")
+WHOLES = ("svd", "identity", "trace", "solve_lower", "oriented", "quantile")
+"""Of matrices as wholes."""
 
 USAGE = {
     **{name: f"{name}(x)" for name in UNARY},
@@ -22,7 +24,19 @@ USAGE = {
     **{name: f"{name}(x, y, …)` or `{name}(x, over = rows)" for name in EXTREMA},
     "lerp": "lerp(start, end, weight)",
     "take": "take(list, count)",
+    "cycle": "cycle(list, count)",
+    "last": "last(list, count)",
+    "join": "join(list, list, …)",
     "range": "range(count)",
+    "scaled": "scaled(table, factor)",
+    "polar_express": "polar_express(lower = 1e-3, steps = 5, safety = 0.02, cushion = 0.02)",
+    "cans": "cans(lower = 1e-3, steps = 5)",
+    "svd": "svd(x)",
+    "identity": "identity(x)",
+    "trace": "trace(x)",
+    "solve_lower": "solve_lower(t, x)",
+    "oriented": "oriented(x)",
+    "quantile": "quantile(x, level)",
 }
 """Every function with a pattern of its use, for diagnostics."""
 

@@ -29,21 +29,31 @@ class Stopped(Exception):  # noqa: N818
 
 @dataclass
 class Report:
-    """Diagnostics in the order found; `uses` are the uses of rules around the place being checked, innermost first.
+    """Errors in the order found, and warnings; `uses` are the uses of rules around the place being checked, innermost
+    first.
 
     `failures` counts what could not be checked, for its own error or that of something it reads: where it has grown,
     what seems to be missing may only be unknown.
     """
 
     found: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
     uses: tuple[Label, ...] = ()
     failures: int = 0
     work: int = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
         self.failures += 1
+        self.found.append(self._placed(diagnostic))
+
+    def warn(self, diagnostic: Diagnostic) -> None:
+        """Keeps what is no error, once for each place."""
+        if diagnostic not in self.warnings:
+            self.warnings.append(self._placed(diagnostic))
+
+    def _placed(self, diagnostic: Diagnostic) -> Diagnostic:
         uses = self.uses if len(self.uses) <= MAXIMUM_USES else (*self.uses[: MAXIMUM_USES - 1], self.uses[-1])
-        self.found.append(replace(diagnostic, context=uses))
+        return replace(diagnostic, context=uses)
 
     def abandon(self, diagnostic: Diagnostic) -> NoReturn:
         self.add(diagnostic)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from muondsl.check.report import Report
 
-EVERYWHERE = {*AMBIENT_TENSORS, *BUILT_IN, "lr", "scale", "zeros", "ones", "rows", "cols", "short", "long"}
+AXES = {"rows", "cols", "short", "long", "first", "last"}
+EVERYWHERE = {*AMBIENT_TENSORS, *BUILT_IN, *AXES, "lr", "scale", "zeros", "ones"}
 """Names that every rule can read."""
 
 
@@ -37,6 +38,11 @@ def check_rules(rules: tuple[ast.Rule, ...], library: Library, report: Report) -
                     report.add(errors_names.UnknownName(node.span, node.identifier, near))
             elif isinstance(node, ast.Precision | ast.State) and node.dtype:
                 read.add(node.dtype)
+            elif isinstance(node, ast.Apply) and node.target and node.target not in reach:
+                place = node.span.last(len(node.target))
+                report.add(errors_names.UnknownName(place, node.target, closest(node.target, reach)))
+            elif isinstance(node, ast.Let) and node.is_exported:
+                report.add(errors_names.BadExport(node.span.word(node.names[0]), node.names[0], "a rule"))
             elif isinstance(node, ast.Call):
                 _check_call(node, library, report, is_rule=id(node) in applied)
         for parameter in rule.parameters:

@@ -11,7 +11,7 @@ from muondsl.check.bodies import Bodies
 from muondsl.check.expressions import Expressions
 from muondsl.check.report import Abandoned, Report
 from muondsl.check.scope import Binding, Scope
-from muondsl.diagnostics import errors_spec
+from muondsl.diagnostics import errors_names, errors_spec
 from muondsl.ir import scalar
 from muondsl.parse import ast
 
@@ -26,6 +26,7 @@ TARGETS = {
     "adapt": "update",
     "scale": "scale",
     "decay": "parameter",
+    "project": "parameter",
 }
 """What each stage is for: the name that it must change."""
 
@@ -43,7 +44,7 @@ class Stages:
         ambient = Scope(bindings=dict(self.shared.bindings))
         bodies = Bodies(self.modules.library, self.report, ambient, is_matrix)
         nowhere = self.modules.chain[0].span
-        own = Scope(self.scope)
+        own = Scope(Scope(self.scope, bodies.exported.bindings))
         for variable in typed.AMBIENT:
             binding = Binding("a tensor", variable, nowhere, is_read=True)
             ambient.bindings[variable.name] = own.bindings[variable.name] = binding
@@ -64,6 +65,7 @@ class Stages:
                 bodies.scale = named
         if self.report.failures == failures:
             self._require_changing(bodies)
+            self._require_exports_read(bodies)
         return typed.Update(tuple(stages), tuple(bodies.states.values()), bodies.scale or scalar.ONE)
 
     def _stages(self) -> list[ast.Stage]:
@@ -135,6 +137,11 @@ class Stages:
             if state.variable not in bodies.assigned and not state.variable.name.startswith("initial_"):
                 self.report.add(errors_spec.StateNeverChanges(state.span, state.variable.name))
 
+    def _require_exports_read(self, bodies: Bodies) -> None:
+        for name, binding in bodies.exported.bindings.items():
+            if not binding.is_read:
+                self.report.add(errors_names.UnusedName(binding.span, "exported name", name))
+
     def otherwise(self) -> tuple[typed.Update | None, tuple[ast.Entry, ...]]:
         written = [item for file in self.modules.chain for item in file.items if isinstance(item, ast.Otherwise)]
         if not written:
@@ -158,6 +165,7 @@ class Stages:
                 self.report.add(errors_spec.StageNeedsRule(node.body.span, "otherwise"))
         if self.report.failures == failures:
             self._require_changing(bodies)
+            self._require_exports_read(bodies)
             if bodies.scale_span:
                 self.report.add(errors_spec.AssignedInWrongStage(bodies.scale_span, "scale", "otherwise", "update"))
         stage = typed.Stage("otherwise", _heading(node), tuple(statements), node.span)

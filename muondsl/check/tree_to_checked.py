@@ -121,6 +121,7 @@ class _Spec:
             tuple(
                 check_checkpoint(item, hypers, self.report) for item in own.items if isinstance(item, ast.Checkpoint)
             ),
+            tuple(self.report.warnings),
             header.span,
         )
 

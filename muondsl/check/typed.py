@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from muondsl.diagnostics.diagnostic import Diagnostic
 from muondsl.diagnostics.span import NOWHERE, Span
 from muondsl.ir.scalar import NameMatches, Scalar, Symbol
 from muondsl.ir.types import MATRIX, Axis, Dims, Format
@@ -15,7 +16,7 @@ from muondsl.ir.types import MATRIX, Axis, Dims, Format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Role = Literal["update", "gradient", "parameter", "state", "local"]
+Role = Literal["update", "gradient", "parameter", "previous", "state", "local"]
 Reduction = Literal["sum", "mean", "norm", "max", "min"]
 
 
@@ -33,8 +34,11 @@ class Variable:
 UPDATE = Variable("update", 1, "update", MATRIX)
 GRADIENT = Variable("gradient", 2, "gradient", MATRIX)
 PARAMETER = Variable("parameter", 3, "parameter", MATRIX)
-AMBIENT = (UPDATE, GRADIENT, PARAMETER)
-"""The tensors that exist everywhere; other variables are numbered behind them."""
+PREVIOUS = Variable("previous", 4, "previous", MATRIX)
+AMBIENT = (UPDATE, GRADIENT, PARAMETER, PREVIOUS)
+"""The tensors that exist everywhere; other variables are numbered behind them. `previous` is the parameter as the step
+found it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,16 @@ class Choose:
     dims: Dims
 
 
-Tensor = Read | Elementwise | Product | Transposed | Reduce | Convert | Choose
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A function of matrices as wholes: those of `ir.Whole`, and `quantile` and `oriented`."""
+
+    function: str
+    operands: tuple[Tensor | Scalar, ...]
+    dims: Dims
+
+
+Tensor = Read | Elementwise | Product | Transposed | Reduce | Convert | Choose | Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +166,9 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """All that happens to one parameter in a step, before `parameter - lr * scale * update` is stored."""
+    """All that happens to one parameter in a step: `parameter - lr * scale * update` is stored behind the stages, but
+    before `project`.
+    """
 
     stages: tuple[Stage, ...]
     states: tuple[State, ...]
@@ -222,6 +237,7 @@ class CheckedSpec:
     overrides: tuple[tuple[str, str | tuple[str, ...]], ...]
     routes: tuple[Route, ...]
     checkpoints: tuple[Checkpoint, ...]
+    warnings: tuple[Diagnostic, ...] = field(compare=False, default=())
     span: Span = field(compare=False, default=NOWHERE)
 
 
@@ -243,7 +259,7 @@ def _scalars_of_statement(statement: Statement) -> Iterator[Scalar]:
 
 def _scalars_of_tensor(tensor: Tensor) -> Iterator[Scalar]:
     for part in walk(tensor):
-        if isinstance(part, Elementwise):
+        if isinstance(part, Elementwise | Whole):
             yield from (operand for operand in part.operands if isinstance(operand, Scalar))
         elif isinstance(part, Choose):
             yield part.condition
@@ -260,7 +276,7 @@ def _inside(tensor: Tensor) -> tuple[Tensor, ...]:
     match tensor:
         case Read():
             return ()
-        case Elementwise(_, operands):
+        case Elementwise(_, operands) | Whole(_, operands):
             return tuple(operand for operand in operands if not isinstance(operand, Scalar))
         case Product(left, right) | Choose(_, left, right):
             return (left, right)

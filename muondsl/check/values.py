@@ -56,7 +56,7 @@ def operations(value: typed.Tensor) -> int:
     match value:
         case typed.Read():
             return 0
-        case typed.Elementwise(_, operands):
+        case typed.Elementwise(_, operands) | typed.Whole(_, operands):
             on_host = sum(1 for operand in operands if is_scalar(operand) for _ in scalar.walk(operand))
             return 1 + on_host // 4 + sum(operations(operand) for operand in operands if is_tensor(operand))
         case typed.Product(left, right) | typed.Choose(_, left, right):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muondsl.diagnostics import (
+    errors_functions,
     errors_names,
     errors_output,
     errors_routes,
@@ -12,6 +13,7 @@ from muondsl.diagnostics import (
     errors_spec,
     errors_text,
     errors_types,
+    warnings_cost,
 )
 from muondsl.diagnostics.diagnostic import Diagnostic
 
@@ -19,7 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-MODULES = (errors_text, errors_names, errors_types, errors_spec, errors_rules, errors_routes, errors_output)
+MODULES = (
+    errors_text,
+    errors_names,
+    errors_types,
+    errors_functions,
+    errors_spec,
+    errors_rules,
+    errors_routes,
+    errors_output,
+    warnings_cost,
+)
 
 
 def _classes() -> Iterator[type[Diagnostic]]:

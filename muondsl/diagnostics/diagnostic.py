@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import cleandoc
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from muondsl.diagnostics.span import Span
+
+
+Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,13 @@ class Label:
 
 @dataclass(frozen=True)
 class Diagnostic(ABC):
-    """One error at one place. A subclass's docstring is the long form that `muondsl explain CODE` prints.
+    """One error or warning at one place. A subclass's docstring is the long form that `muondsl explain CODE` prints.
 
     `context` holds the places that led here: the uses of a rule inside which the error was found.
     """
 
     code: ClassVar[str]
+    severity: ClassVar[Severity] = "error"
     span: Span
     context: tuple[Label, ...] = field(default=(), kw_only=True, compare=False)
 

@@ -131,8 +131,8 @@ class UsedFileHasStages(Diagnostic):
 class UnknownName(Diagnostic):
     """A name that nothing in reach declares. In a spec these are its hypers, constants and lets. In a rule they
     are its parameters, what it declares itself, and constants; the hypers of a spec reach a rule only as
-    arguments. Everywhere: `update`, `gradient`, `parameter`, `lr`, `step`, `rows`, `cols`, `fan_in`, `fan_out`,
-    `numel`, and once the stage `scale` has run, `scale`.
+    arguments. Everywhere: `update`, `gradient`, `parameter`, `previous`, `lr`, `step`, `rows`, `cols`, `fan_in`,
+    `fan_out`, `numel`, and once the stage `scale` has run, `scale`.
     """
 
     code: ClassVar[str] = "M0201"
@@ -184,7 +184,8 @@ class UnknownRule(Diagnostic):
 @dataclass(frozen=True)
 class UnknownFunction(Diagnostic):
     """Expressions may call the functions of the language alone: `sqrt abs sign exp log tanh floor min max lerp`,
-    the reductions `sum mean norm max`, and for lists `take` and `range`. Rules are not functions: a rule is used
+    the reductions `sum mean norm max min`, of matrices `svd identity trace solve_lower oriented quantile`, and for
+    lists `take cycle last join range scaled polar_express cans`. Rules are not functions: a rule is used
     by a stage or as a statement.
     """
 
@@ -228,7 +229,8 @@ class UnknownDtype(Diagnostic):
 @dataclass(frozen=True)
 class ReservedName(Diagnostic):
     """Some names have a fixed meaning everywhere and cannot be declared again: `update`, `gradient`, `parameter`,
-    `step`, `rows`, `cols`, `fan_in`, `fan_out`, `numel`, the number formats, the functions, `inf`, `true`, `false`.
+    `previous`, `step`, `rows`, `cols`, `fan_in`, `fan_out`, `numel`, the number formats, the functions, `inf`, `true`,
+    `false`.
     """
 
     code: ClassVar[str] = "M0206"
@@ -324,3 +326,21 @@ class CircularDefinition(Diagnostic):
 
     def notes(self) -> tuple[str, ...]:
         return (" → ".join(self.names),)
+
+
+@dataclass(frozen=True)
+class BadExport(Diagnostic):
+    """`export let` gives a name to a value for this stage and those behind it. It stands in the block of a stage, so
+    that a reader of the spec sees where the name comes from: not in a rule, whose names are its own, and not in a loop,
+    where each iteration has another value.
+    """
+
+    code: ClassVar[str] = "M0212"
+    name: str
+    inside: str
+
+    def message(self) -> str:
+        return f"`{self.name}` cannot be exported from {self.inside}"
+
+    def helps(self) -> tuple[str, ...]:
+        return ("write the block of the stage in the spec, with `export let` in it",)

@@ -77,8 +77,8 @@ class BadHyperDefault(Diagnostic):
 
 @dataclass(frozen=True)
 class StageOutOfOrder(Diagnostic):
-    """Stages run in a fixed order and are written in it: gradient, momentum, orthogonalize, adapt, scale, decay.
-    A reader must not have to guess whether a different order was meant.
+    """Stages run in a fixed order and are written in it: gradient, momentum, orthogonalize, adapt, scale, decay, and
+    behind the step of the parameter project. A reader must not have to guess whether a different order was meant.
     """
 
     code: ClassVar[str] = "M0501"
@@ -114,7 +114,7 @@ class DuplicateStage(Diagnostic):
 @dataclass(frozen=True)
 class StageWithoutEffect(Diagnostic):
     """A stage must do what it is for: `gradient`, `momentum`, `orthogonalize` and `adapt` change `update`, `scale`
-    gives a scale, `decay` changes `parameter`. A stage that does none of this is a mistake.
+    gives a scale, `decay` and `project` change `parameter`. A stage that does none of this is a mistake.
     """
 
     code: ClassVar[str] = "M0503"
@@ -130,14 +130,19 @@ class StageWithoutEffect(Diagnostic):
 
 @dataclass(frozen=True)
 class AssignedInWrongStage(Diagnostic):
-    """`parameter` is changed by `decay` and by `otherwise`; `scale` by `scale`; `update` by the other stages. This
-    keeps what a stage may do readable from its name.
+    """`parameter` is changed by `decay`, `project` and `otherwise`; `scale` by `scale`; `update` by the other stages.
+    This keeps what a stage may do readable from its name.
     """
 
     code: ClassVar[str] = "M0504"
     target: str
     stage: str
     purpose: str
+
+    def helps(self) -> tuple[str, ...]:
+        if (self.stage, self.target) != ("project", "update"):
+            return ()
+        return ("a rule works on the new parameter in `project { the_rule(…) on parameter }`",)
 
     def message(self) -> str:
         stage = "`otherwise`" if self.stage == "otherwise" else f"the stage `{self.stage}`"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from muondsl.diagnostics.diagnostic import Diagnostic, closest, did_you_mean, listing
 
-AXES = ("rows", "cols", "short", "long")
+AXES = ("rows", "cols", "short", "long", "first", "last")
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class ExpectedTensor(Diagnostic):
 
 @dataclass(frozen=True)
 class ExpectedList(Diagnostic):
-    """A list known at compile time is needed here: `[…]`, `(…, …)`, a constant that is one, `take(list, n)` or
-    `range(n)`.
+    """A list known at compile time is needed here: `[…]`, `(…, …)`, a constant that is one, or what a function of
+    lists yields, such as `take(list, n)` and `range(n)`.
     """
 
     code: ClassVar[str] = "M0305"
@@ -125,7 +125,8 @@ class AssignmentChangesDimensions(Diagnostic):
 @dataclass(frozen=True)
 class BadReductionAxis(Diagnostic):
     """`over` names the dimension that is summed away: `mean(x, over = cols)` leaves one number a row. It may be
-    `rows`, `cols`, `short` (the shorter one; `cols` of a square matrix) or `long`, and the tensor must have it.
+    `rows`, `cols`, `short` (the shorter one; `cols` of a square matrix) or `long`, and the tensor must have it; or
+    `first` or `last`, whatever that dimension of the tensor is.
     """
 
     code: ClassVar[str] = "M0307"

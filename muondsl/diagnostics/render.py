@@ -17,7 +17,7 @@ def render(diagnostic: Diagnostic) -> str:
     places = [(diagnostic.span, diagnostic.label(), "^")]
     places += [(label.span, label.text, "-") for label in (*diagnostic.secondary(), *diagnostic.context)]
     gutter = max((len(str(span.line)) for span, _, _ in places), default=1)
-    lines = [f"error[{diagnostic.code}]: {visible(diagnostic.message())}"]
+    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {visible(diagnostic.message())}"]
     for span, text, mark in places:
         lines += _snippet(span, visible(text), mark, gutter)
     remarks = [("note", note) for note in diagnostic.notes()] + [("help", text) for text in diagnostic.helps()]

@@ -43,11 +43,14 @@ Operand = typed.Tensor | sc.Scalar
 def mathematics(update: typed.Update) -> list[str]:
     """The lines of an update, from `u ← g` to the new parameter."""
     lines = ["u ← g"]
-    for stage in update.stages:
+    projection = next((stage for stage in update.stages if stage.name == "project"), None)
+    for stage in (each for each in update.stages if each is not projection):
         lines += list(_statements(stage.statements, ""))
         if stage.name == "scale" and isinstance(update.scale, sc.Named):
             lines.append(f"κ ← {_text(update.scale.value)}")
-    lines.append("θ ← θ − η u" if update.scale == sc.ONE else f"θ ← θ − η {_text(update.scale, PRODUCT)} u")
+    size = "" if update.scale == sc.ONE else f" {_text(update.scale, PRODUCT)}"
+    step = f"θ ← θ − η{size} u"
+    lines += [step, *_statements(projection.statements, "")] if projection else [step]
     named = dict.fromkeys(part for each in typed.scalars(update) for part in sc.named(each))
     where = [f"{_letter(part.name)} ← {_text(part.value)}" for part in named if part.name != "scale"]
     return [*(_state(state) for state in update.states), *where, *lines]
@@ -104,15 +107,13 @@ def _print(node: Operand) -> tuple[str, int]:
     match node:
         case sc.Number(text):
             return text.replace("-", "−", 1) if text.startswith("-") else text, ATOM if text[0] != "-" else NEGATIVE
-        case sc.Flag(value):
-            return str(value).lower(), ATOM
+        case sc.Flag() | sc.NameMatches():
+            return str(node), ATOM
         case sc.Symbol():
             name = str(node)
             return _letter(name.partition(".")[0] if node.kind == "loop" else name), ATOM
         case sc.Named(name, _):
             return _letter(name), ATOM
-        case sc.NameMatches():
-            return str(node), ATOM
         case typed.Read(variable):
             return _letter(variable.name), ATOM
         case typed.Convert(operand, _):
@@ -120,9 +121,11 @@ def _print(node: Operand) -> tuple[str, int]:
         case typed.Transposed(operand):
             return f"{_text(operand, ATOM)}ᵀ", ATOM
         case typed.Product(left, right):
-            return f"{_text(left, PRODUCT)} {_text(right, POWER)}", PRODUCT
+            return f"{_text(left, POWER if _is_of_elements(left) else PRODUCT)} {_text(right, POWER)}", PRODUCT
         case typed.Reduce():
             return _reduction(node)
+        case typed.Whole():
+            return _whole(node)
         case typed.Choose(condition, then, otherwise):
             return f"{_text(then, SUM)} if {_text(condition)} else {_text(otherwise, SUM)}", COMPARISON - 1
         case sc.Call(function, arguments):
@@ -138,11 +141,32 @@ def _count_tensors(operands: tuple[Operand, ...]) -> int:
     return sum(isinstance(operand, typed.Tensor) and str(operand.dims) != "[1, 1]" for operand in operands)
 
 
+def _is_of_elements(node: Operand) -> bool:
+    """Whether a product is printed with ⊙, which a product of matrices must not follow."""
+    return isinstance(node, typed.Elementwise) and node.function == "*" and _count_tensors(node.operands) > 1
+
+
 def _reduction(node: typed.Reduce) -> tuple[str, int]:
     if node.function == "norm" and node.axis is None:
         return f"‖{_text(node.operand)}‖", ATOM
     over = f" over {node.axis}" if node.axis else ""
     return f"{node.function}({_text(node.operand)}{over})", ATOM
+
+
+def _whole(node: typed.Whole) -> tuple[str, int]:
+    operands = node.operands
+    match node.function:
+        case "identity":
+            return "I", ATOM
+        case "trace":
+            return f"tr({_text(operands[0])})", ATOM
+        case "solve_lower":
+            return f"tril({_text(operands[0])})⁻¹ {_text(operands[1], POWER)}", PRODUCT
+        case "svd_left" | "svd_values" | "svd_right" as part:
+            letter = {"svd_left": "U", "svd_values": "Σ", "svd_right": "Vᵀ"}[part]
+            return f"{letter} of svd({_text(operands[0])})", SUM
+        case function:
+            return f"{function}({', '.join(_text(operand) for operand in operands)})", ATOM
 
 
 def _function(function: str, operands: tuple[Operand, ...], *, is_elementwise: bool = False) -> tuple[str, int]:

@@ -20,6 +20,16 @@ FORMATS = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp32": "torch.flo
 INFIX = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4}
 MASKS = {"and": "&", "or": "|", "not": "~"}
 METHODS = ("sqrt", "abs", "exp", "log", "tanh", "floor", "sign")
+WHOLES = {
+    "identity": "torch.eye({0}.shape[-1], dtype={0}.dtype, device={0}.device)",
+    "trace": "{0}.diagonal().sum().reshape(1, 1)",
+    "solve_lower": "torch.linalg.solve_triangular({0}, {1}, upper=False)",
+    "kth_value": "{0}.flatten().kthvalue({1}).values.reshape([1] * {0}.ndim)",
+    "svd": "torch.linalg.svd({0}, full_matrices=False)",
+    "svd_left": "{0}.U",
+    "svd_values": "{0}.S.unsqueeze(-2)",
+    "svd_right": "{0}.Vh",
+}
 IN_PLACE = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
 
 
@@ -55,6 +65,8 @@ def _note(definition: ir.Definition) -> str:
     match definition.operation:
         case ir.Convert() if definition.name is None:
             return f"In {definition.type.dtype.fixed or 'the format of the parameter'}."
+        case ir.Orient() if definition.origin.place:
+            return ""
         case ir.Orient() if definition.name is None:
             return "On the shorter side, because p(u uᵀ) u = u p(uᵀ u) for every polynomial p."
         case ir.Orient():
@@ -139,6 +151,9 @@ class _Printer:
                 return f"{self._part(left, PRODUCT)} @ {self._part(right, PRODUCT + 1)}", PRODUCT
             case ir.Gemm():
                 return self._gemm(operation), ATOM
+            case ir.Whole(function, parts):
+                texts = (self._part(part, ATOM if isinstance(part, str) else 0) for part in parts)
+                return WHOLES[function].format(*texts), ATOM
             case ir.Transpose(operand):
                 return f"{self._part(operand, ATOM)}.mT", ATOM
             case ir.Orient(operand):
@@ -223,7 +238,7 @@ class _Printer:
         if operation.axis is None:
             over = f"dim={'(-2, -1)' if self.is_matrix else 'all_dims'}, keepdim=True"
         else:
-            dims = {"rows": "-2", "cols": "-1", "short": "short_dim", "long": "long_dim"}
+            dims = {"rows": "-2", "cols": "-1", "short": "short_dim", "long": "long_dim", "first": "-2", "last": "-1"}
             over = f"dim={dims[operation.axis]}, keepdim=True"
         if function == "norm":
             return f"torch.linalg.vector_norm({self._part(operation.operand)}, {over})"

@@ -30,8 +30,7 @@ def default_text(default: str | tuple[str, ...]) -> str:
 
 def module_text(spec: CheckedSpec) -> str:
     """What the file says of itself: the spec's words, the stages, the algorithm, the sources."""
-    arrows = " → ".join(ir.Origin(stage.heading, "").rule for stage in spec.matrix.stages)
-    parts = [spec.docstring.strip() or f"The optimizer {spec.name}.", f"gradient → {arrows} → apply" if arrows else ""]
+    parts = [spec.docstring.strip() or f"The optimizer {spec.name}.", _arrows(spec)]
     parts += ["For each matrix θ (r rows, c columns) with gradient g, learning rate η, at step t:"]
     parts += [textwrap.indent("\n".join(mathematics(spec.matrix)), "    ")]
     if spec.otherwise:
@@ -41,6 +40,13 @@ def module_text(spec: CheckedSpec) -> str:
     if sources:
         parts += ["Sources:\n\n" + "\n".join(sources)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _arrows(spec: CheckedSpec) -> str:
+    """The way through the stages; empty where there is none."""
+    before = [ir.Origin(stage.heading, "").rule for stage in spec.matrix.stages if stage.name != "project"]
+    behind = [ir.Origin(stage.heading, "").rule for stage in spec.matrix.stages if stage.name == "project"]
+    return " → ".join(["gradient", *before, "apply", *behind]) if before or behind else ""
 
 
 def class_text(spec: CheckedSpec) -> str:

@@ -47,6 +47,17 @@ REDUCTIONS: dict[str, Callable[..., Tensor]] = {
     "max": torch.amax,
     "min": torch.amin,
 }
+WHOLES: dict[str, Callable[..., Tensor]] = {
+    "identity": lambda square: torch.eye(len(square), dtype=square.dtype),
+    "trace": lambda square: square.trace().reshape(1, 1),
+    "solve_lower": lambda triangle, right: torch.linalg.solve_triangular(triangle, right, upper=False),
+    "kth_value": lambda x, k: x.flatten().kthvalue(int(k)).values.reshape((1,) * x.ndim),
+    "svd": lambda x: x,
+    "svd_left": lambda x: torch.linalg.svd(x, full_matrices=False).U,
+    "svd_values": lambda x: torch.linalg.svd(x, full_matrices=False).S.unsqueeze(-2),
+    "svd_right": lambda x: torch.linalg.svd(x, full_matrices=False).Vh,
+}
+"""A decomposition stands here as the matrix itself: each part is taken of it anew, and they fit each other."""
 
 
 def initial_state(program: ir.Program, parameter: Tensor, gradient: Tensor) -> dict[str, Tensor]:
@@ -151,6 +162,8 @@ def _apply(
             return _map(function, operands)
         case ir.Reduce(function, operand, axis):
             return _reduce(function, values[operand], axis, scalars)
+        case ir.Whole(function, parts):
+            return WHOLES[function](*(values[part] if isinstance(part, str) else number(part) for part in parts))
         case ir.MatMul(left, right):
             return values[left] @ values[right]
         case ir.Gemm(alpha, left, right, beta, addend):
@@ -201,7 +214,9 @@ def _map(function: str, operands: list[Tensor]) -> Tensor:
 
 def _reduce(function: str, operand: Tensor, axis: str | None, scalars: Mapping[Symbol, float]) -> Tensor:
     over: tuple[int, ...] = tuple(range(operand.ndim))
-    if axis is not None:
+    if axis in ("first", "last"):
+        over = (-2,) if axis == "first" else (-1,)
+    elif axis is not None:
         is_tall = scalars[Symbol("rows", "shape")] >= scalars[Symbol("cols", "shape")]
         over = (-1,) if axis == "cols" or axis == ("short" if is_tall else "long") else (-2,)
     if function == "norm":

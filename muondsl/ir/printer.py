@@ -41,7 +41,7 @@ def print_operation(operation: ir.Operation, names: Mapping[ir.Value, str] | Non
     match operation:
         case ir.Input(role, name):
             return f"input {role}" if role != "state" else f"input state {name}"
-        case ir.Map(function, parts):
+        case ir.Map(function, parts) | ir.Whole(function, parts):
             return f"{function} {', '.join(show(part) for part in parts)}"
         case ir.Reduce(function, operand, axis):
             return f"{function} {show(operand)} over {axis or 'all'}"

@@ -89,6 +89,19 @@ class Quintic:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """A function of matrices as wholes, which a library of linear algebra computes.
+
+    Functions: `identity` of a square matrix's shape; `trace`; `solve_lower` of t and x, T⁻¹x with the lower triangle
+    T of t; `kth_value` of x and a whole number, counted from one; `svd`, of which `svd_left`, `svd_values` and
+    `svd_right` take the parts: only these read it, and it has no other meaning as a value.
+    """
+
+    function: str
+    operands: tuple[Value | Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Transpose:
     operand: Value
 
@@ -109,7 +122,7 @@ class Choose:
     otherwise: Value
 
 
-Operation = Input | Convert | Map | Reduce | MatMul | Gemm | Quintic | Transpose | Orient | Choose
+Operation = Input | Convert | Map | Reduce | MatMul | Gemm | Quintic | Whole | Transpose | Orient | Choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +203,7 @@ def operands(operation: Operation) -> tuple[Value, ...]:
     match operation:
         case Input():
             return ()
-        case Map(_, parts):
+        case Map(_, parts) | Whole(_, parts):
             return tuple(part for part in parts if isinstance(part, str))
         case MatMul(left, right):
             return (left, right)
@@ -207,7 +220,7 @@ def operands(operation: Operation) -> tuple[Value, ...]:
 def scalars(operation: Operation) -> tuple[Scalar, ...]:
     """The scalars that an operation reads, in order."""
     match operation:
-        case Map(_, parts):
+        case Map(_, parts) | Whole(_, parts):
             return tuple(part for part in parts if not isinstance(part, str))
         case Gemm(alpha, _, _, beta, _):
             return (alpha, beta)

@@ -21,7 +21,7 @@ def with_operands(operation: ir.Operation, values: Mapping[ir.Value, ir.Value]) 
     match operation:
         case ir.Input():
             return operation
-        case ir.Map(_, parts):
+        case ir.Map(_, parts) | ir.Whole(_, parts):
             return replace(operation, operands=tuple(new(part) if isinstance(part, str) else part for part in parts))
         case ir.MatMul(left, right):
             return ir.MatMul(new(left), new(right))
@@ -38,7 +38,7 @@ def with_operands(operation: ir.Operation, values: Mapping[ir.Value, ir.Value]) 
 def with_scalars(operation: ir.Operation, change: Callable[[Scalar], Scalar]) -> ir.Operation:
     """The operation with each of its scalars changed."""
     match operation:
-        case ir.Map(_, parts):
+        case ir.Map(_, parts) | ir.Whole(_, parts):
             changed = tuple(part if isinstance(part, str) else change(part) for part in parts)
             return replace(operation, operands=changed)
         case ir.Gemm(alpha, _, _, beta, _):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Side = Literal["rows", "cols", "1"]
-Axis = Literal["rows", "cols", "short", "long"]
+Axis = Literal["rows", "cols", "short", "long", "first", "last"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,17 @@ STATE_SHAPES = {
 """The shapes a state can be declared with, by the way they are written."""
 
 
+def shorter(dims: Dims) -> Dim:
+    """The shorter of the two dimensions of a tensor."""
+    return Dim(_shorter(dims.row.tall, dims.col.tall, "cols"), _shorter(dims.row.wide, dims.col.wide, "rows"))
+
+
+def _shorter(row: Side, col: Side, short: Side) -> Side:
+    if row == col:
+        return row
+    return "1" if "1" in (row, col) else short
+
+
 def broadcast(left: Dims, right: Dims) -> Dims | None:
     """The dimensions of an elementwise result, or None where they cannot be combined."""
     row, col = _broadcast_dim(left.row, right.row), _broadcast_dim(left.col, right.col)
@@ -107,8 +118,11 @@ def _broadcast_side(left: Side, right: Side) -> Side | None:
 
 def reduced(dims: Dims, axis: Axis) -> Dims | None:
     """The dimensions left when `axis` is reduced away, or None where a tensor of `dims` does not have it in its place:
-    the rows of a matrix are its first dimension, its columns the second.
+    the rows of a matrix are its first dimension, its columns the second. `first` and `last` are places.
     """
+    if axis in ("first", "last"):
+        left = Dims(ONE, dims.col) if axis == "first" else Dims(dims.row, ONE)
+        return left if left != dims else None
     tall = _without(dims.row.tall, dims.col.tall, "cols" if axis in ("cols", "short") else "rows")
     wide = _without(dims.row.wide, dims.col.wide, "cols" if axis in ("cols", "long") else "rows")
     return Dims(Dim(tall[0], wide[0]), Dim(tall[1], wide[1])) if tall and wide else None

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from muondsl.ir import program as ir
 from muondsl.ir.scalar import CONDITIONS, is_condition
-from muondsl.ir.types import MATRIX, SCALAR, Dims, Type, broadcast, reduced
+from muondsl.ir.types import MATRIX, ONE, SCALAR, Dims, Type, broadcast, reduced, shorter
 
 
 class InvalidProgram(AssertionError):  # noqa: N818
@@ -68,6 +68,8 @@ def dims_of(operation: ir.Operation, types: dict[ir.Value, Type], program: ir.Pr
         case ir.Quintic(operand, divisor, _):
             is_divisible = divisor is None or types[divisor].dims == SCALAR
             return types[operand].dims if is_divisible else None
+        case ir.Whole(function):
+            return whole_dims(function, tuple(types[value].dims for value in ir.operands(operation)))
         case ir.Transpose(operand):
             return types[operand].dims.transposed
         case ir.Orient(operand):
@@ -76,6 +78,29 @@ def dims_of(operation: ir.Operation, types: dict[ir.Value, Type], program: ir.Pr
             return types[then].dims if types[then].dims == types[otherwise].dims else None
         case _:
             assert_never(operation)
+
+
+def whole_dims(function: str, dims: tuple[Dims, ...]) -> Dims | None:
+    """The dimensions of a function of matrices as wholes, or None where they do not fit."""
+    first, last = dims[0], dims[-1]
+    is_square = first.row == first.col
+    match function:
+        case "identity":
+            return first if is_square else None
+        case "trace":
+            return SCALAR if is_square else None
+        case "solve_lower":
+            return last if is_square and first.col == last.row else None
+        case "kth_value":
+            return SCALAR
+        case "svd_left":
+            return Dims(first.row, shorter(first))
+        case "svd_values":
+            return Dims(ONE, shorter(first))
+        case "svd_right":
+            return Dims(shorter(first), first.col)
+        case _:
+            return first
 
 
 def _map_dims(operation: ir.Map, types: dict[ir.Value, Type]) -> Dims | None:

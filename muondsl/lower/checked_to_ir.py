@@ -10,7 +10,7 @@ from muondsl.check import typed
 from muondsl.ir import program as ir
 from muondsl.ir import scalar
 from muondsl.ir.reserved import KEYWORDS, LOCALS
-from muondsl.ir.types import MASK, MATRIX, PARAM, DType, Format, Type, promote
+from muondsl.ir.types import MASK, MATRIX, PARAM, SCALAR, Dim, Dims, DType, Format, Type, promote
 from muondsl.ir.verify import verify
 from muondsl.lower.name_scalars import name_scalars
 
@@ -44,9 +44,12 @@ class _Lowering:
         formats = {state.variable: state.format for state in update.states}
         self._inputs(update)
         for stage in update.stages:
+            if stage.name == "project":
+                self._step_parameter(update)
             for statement in stage.statements:
                 self._statement(statement, stage, formats)
-        self._step_parameter(update)
+        if all(stage.name != "project" for stage in update.stages):
+            self._step_parameter(update)
         results = [ir.Result(state.variable.name, self.current[state.variable]) for state in update.states]
         results.append(ir.Result("parameter", self.current[typed.PARAMETER]))
         program = ir.Program(self.route, tuple(self.definitions), states, tuple(results))
@@ -59,6 +62,7 @@ class _Lowering:
         """Defines the parameter, the gradient and the states; `update` begins as the gradient."""
         matrix = Type(MATRIX, PARAM)
         self.current[typed.PARAMETER] = self._define(ir.Input("parameter", "parameter"), matrix, "parameter")
+        self.current[typed.PREVIOUS] = self.current[typed.PARAMETER]
         self.current[typed.GRADIENT] = self._define(ir.Input("gradient", "gradient"), matrix, "gradient")
         self.current[typed.UPDATE] = self.current[typed.GRADIENT]
         for state in update.states:
@@ -146,6 +150,8 @@ class _Lowering:
             case typed.Reduce(function, operand, axis):
                 value = self._tensor(operand)
                 return self._define(ir.Reduce(function, value, axis), Type(node.dims, self.types[value].dtype))
+            case typed.Whole(function, operands):
+                return self._whole(function, operands, node.dims)
             case typed.Choose(condition, then, otherwise):
                 return self._choose(node, condition, then, otherwise)
             case _:
@@ -161,6 +167,38 @@ class _Lowering:
         dtype = promote(self.types[values[0]].dtype, self.types[values[1]].dtype)
         both = (self._convert(value, dtype) for value in values)
         return self._define(ir.Choose(known, *both), Type(node.dims, dtype))
+
+    def _whole(self, function: str, operands: tuple[typed.Tensor | scalar.Scalar, ...], dims: Dims) -> ir.Value:
+        """Everything but `identity`, `trace` and `oriented` is computed in fp32 at least."""
+        values = [self._tensor(operand) for operand in operands if not isinstance(operand, scalar.Scalar)]
+        if function == "oriented":
+            return self._define(ir.Orient(values[0]), Type(dims, self.types[values[0]].dtype))
+        if function not in ("identity", "trace"):
+            dtype = DType("fp32")
+            for value in values:
+                dtype = promote(dtype, self.types[value].dtype)
+            values = [self._convert(value, dtype) for value in values]
+        kind = self.types[values[0]]
+        if function == "quantile":
+            (level,) = (operand for operand in operands if isinstance(operand, scalar.Scalar))
+            return self._quantile(values[0], scalar.substitute(level, self.coefficients))
+        if function.startswith("svd_"):
+            values = [self._define(ir.Whole("svd", tuple(values)), kind)]
+        return self._define(ir.Whole(function, tuple(values)), Type(dims, kind.dtype))
+
+    def _quantile(self, value: ir.Value, level: scalar.Scalar) -> ir.Value:
+        """Between the two elements around the place level·(n − 1), counted from zero."""
+        kind = self.types[value]
+        count = elements(kind.dims)
+        place = scalar.Call("*", (level, scalar.Call("-", (count, scalar.ONE))))
+        below = scalar.Call("floor", (place,))
+        numbers = (
+            scalar.Call("+", (below, scalar.ONE)),
+            scalar.Call("min", (scalar.Call("+", (below, scalar.Number("2"))), count)),
+        )
+        number = Type(SCALAR, kind.dtype)
+        ends = [self._define(ir.Whole("kth_value", (value, each)), number) for each in numbers]
+        return self._define(ir.Map("lerp", (*ends, scalar.Call("-", (place, below)))), number)
 
     def _elementwise(self, node: typed.Elementwise) -> ir.Value:
         operands: list[ir.Value | scalar.Scalar] = []
@@ -198,6 +236,28 @@ def _state_type(state: typed.State) -> Type:
     return Type(state.variable.dims, DType(state.format) if state.format else PARAM)
 
 
+def elements(dims: Dims) -> scalar.Scalar:
+    """The number of elements of a tensor."""
+    if dims == MATRIX:
+        return scalar.Symbol("numel", "shape")
+    row, col = _size(dims.row), _size(dims.col)
+    if scalar.ONE in (row, col):
+        return col if row == scalar.ONE else row
+    return scalar.Call("*", (row, col))
+
+
+def _size(dim: Dim) -> scalar.Scalar:
+    sides: dict[str, scalar.Scalar] = {
+        "1": scalar.ONE,
+        "rows": scalar.Symbol("rows", "shape"),
+        "cols": scalar.Symbol("cols", "shape"),
+    }
+    tall, wide = sides[dim.tall], sides[dim.wide]
+    if tall == wide:
+        return tall
+    return scalar.Call("if", (scalar.Call(">=", (sides["rows"], sides["cols"])), tall, wide))
+
+
 def _base_name(operation: ir.Operation) -> str:
     """A name for a value that the spec leaves unnamed."""
     match operation:
@@ -206,6 +266,8 @@ def _base_name(operation: ir.Operation) -> str:
             return words.get(function, function if function.isidentifier() else "mask")
         case ir.Reduce(function, _, axis):
             return f"{function}_over_{axis}" if axis else f"whole_{function}"
+        case ir.Whole(function):
+            return function
         case ir.Convert():
             return "converted"
         case _:

@@ -10,7 +10,7 @@ from muondsl.diagnostics.span import NOWHERE, Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STAGES = ("gradient", "momentum", "orthogonalize", "adapt", "scale", "decay")
+STAGES = ("gradient", "momentum", "orthogonalize", "adapt", "scale", "decay", "project")
 """The stages in the order in which they run."""
 
 
@@ -120,10 +120,11 @@ class State(Node):
 
 @dataclass(frozen=True, slots=True)
 class Let(Node):
-    """Binds one name, or takes a tuple apart into several."""
+    """Binds one name, or takes a tuple apart into several. Later stages see what is exported."""
 
     names: tuple[str, ...]
     value: Expression
+    is_exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +155,10 @@ class Precision(Node):
 
 @dataclass(frozen=True, slots=True)
 class Apply(Node):
-    """A rule used as a statement of another rule."""
+    """A rule used as a statement of another rule; `target` is what it works on in the place of `update`."""
 
     call: Call
+    target: str | None = None
 
 
 Statement = State | Let | Assign | For | Precision | Apply

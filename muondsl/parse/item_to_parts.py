@@ -98,11 +98,13 @@ def _statement(node: ast.Statement) -> Parts:
             dtype = f": {node.dtype}" if node.dtype is not None else ""
             return Parts((f"state {node.name}", *shape, f"{dtype} = ", *expression(node.initial)))
         case ast.Let():
-            return Parts((f"let {_names(node.names)} = ", *expression(node.value)))
+            word = "export let" if node.is_exported else "let"
+            return Parts((f"{word} {_names(node.names)} = ", *expression(node.value)))
         case ast.Assign():
             return Parts((f"{node.target} <- ", *expression(node.value)))
         case ast.Apply():
-            return Parts(expression(node.call))
+            target = (f" on {node.target}",) if node.target is not None else ()
+            return Parts((*expression(node.call), *target))
         case ast.For():
             return Parts((f"for {_names(node.names)} in ", *expression(node.items)), node.body)
         case ast.Precision():

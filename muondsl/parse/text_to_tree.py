@@ -171,7 +171,7 @@ _ITEMS = {
     "_ROUTE",
     "_CHECKPOINT",
 }
-_STATEMENTS = {"_STATE", "_LET", "_FOR"}
+_STATEMENTS = {"_STATE", "_LET", "_EXPORT", "_FOR"}
 _SPELLINGS = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -324,6 +324,9 @@ class _ToTree(Transformer_NonRecursive[Token, Any]):
     def let(self, meta: Meta, children: list[Any]) -> ast.Let:
         return ast.Let(children[0], children[1], span=self.span(meta))
 
+    def export(self, meta: Meta, children: list[Any]) -> ast.Let:
+        return ast.Let(children[0], children[1], True, span=self.span(meta))
+
     def assign(self, meta: Meta, children: list[Any]) -> ast.Assign:
         return ast.Assign(str(children[0]), children[1], span=self.span(meta))
 
@@ -334,7 +337,8 @@ class _ToTree(Transformer_NonRecursive[Token, Any]):
         return ast.Precision(str(children[0]), children[1], span=self.span(meta))
 
     def apply(self, meta: Meta, children: list[Any]) -> ast.Apply:
-        return ast.Apply(self.call(meta, children), span=self.span(meta))
+        call, target = children
+        return ast.Apply(call, str(target) if target else None, span=self.span(meta))
 
     def names(self, meta: Meta, children: list[Token]) -> tuple[str, ...]:
         return tuple(str(child) for child in children)

@@ -1,8 +1,8 @@
 """Which definitions share a kernel.
 
-A matrix product is a kernel. Elementwise work and reductions go together as far as no value is needed that exists only
-when an earlier kernel has ended: a product's result, or a reduction's. Work that reads nothing but inputs runs as late
-as its readers allow, so that the parameter is not read and written twice.
+A matrix product is a kernel, and so is a function of matrices as wholes. Elementwise work and reductions go together as
+far as no value is needed that exists only when an earlier kernel has ended: a product's result, or a reduction's. Work
+that reads nothing but inputs runs as late as its readers allow, so that the parameter is not read and written twice.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def _readers(program: ir.Program) -> dict[ir.Value, list[ir.Definition]]:
 
 
 def is_product(definition: ir.Definition) -> bool:
-    return isinstance(definition.operation, ir.MatMul | ir.Gemm | ir.Quintic)
+    """Whether the definition is a kernel of its own: a product, or what a library computes."""
+    return isinstance(definition.operation, ir.MatMul | ir.Gemm | ir.Quintic | ir.Whole)
 
 
 def is_view(definition: ir.Definition) -> bool:

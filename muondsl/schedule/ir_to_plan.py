@@ -52,4 +52,6 @@ def _kernel(definitions: list[ir.Definition], assignments: tuple[Assignment, ...
     needed = outside | {result.value for result in program.results}
     writes = tuple(each.value for each in definitions if each.value in needed and not is_view(each))
     kind: KernelKind = "product" if any(is_product(each) for each in definitions) else "elementwise"
+    if any(isinstance(each.operation, ir.Whole) for each in definitions):
+        kind = "whole"
     return Kernel(kind, assignments, tuple(read), writes)

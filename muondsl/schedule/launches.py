@@ -10,12 +10,15 @@ from typing import Literal
 
 from muondsl.ir import program as ir
 from muondsl.ir.scalar import Scalar
-from muondsl.ir.types import Axis, Dims, DType
+from muondsl.ir.types import Dims, DType
 from muondsl.schedule.plan import HostScalar
 
 Domain = Literal["tiles", "vector", "number", "flat"]
 """What a kernel runs over: the tiles of a matrix, the elements of a vector, one number for each matrix, or all
 elements of a tensor of any shape."""
+
+Walk = Literal["rows", "cols", "short", "long"]
+"""The axis along which the programs of a kernel go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Elementwise:
     name: str
     domain: Domain
     dims: Dims
-    walk: Axis | None
+    walk: Walk | None
     loads: tuple[Access, ...]
     body: tuple[ir.Definition, ...]
     stores: tuple[Access, ...]

@@ -11,6 +11,10 @@ def obstacle(definition: ir.Definition, program: ir.Program) -> str:
     dims, name = definition.type.dims, definition.name or definition.value
     if definition.type.dtype.fixed == "fp64":
         return "it computes in fp64, which tensor cores do not serve"
+    if isinstance(definition.operation, ir.Whole):
+        return f"`{definition.operation.function}` is left to a library of linear algebra: there is no kernel for it"
+    if isinstance(definition.operation, ir.Reduce) and definition.operation.axis in ("first", "last"):
+        return f"`{name}` is reduced along a dimension that is neither rows nor columns of the parameter"
     if program.route == "otherwise":
         return ""
     if isinstance(definition.operation, ir.MatMul | ir.Gemm):

@@ -56,12 +56,14 @@ class Assignment:
     name: str
 
 
-KernelKind = Literal["elementwise", "product"]
+KernelKind = Literal["elementwise", "product", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One launch: elementwise work with its reductions, or one matrix product. `reads` and `writes` are values."""
+    """One launch: elementwise work with its reductions, one matrix product, or one function of a library. `reads` and
+    `writes` are values.
+    """
 
     kind: KernelKind
     assignments: tuple[Assignment, ...]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
-from muondsl.ir.types import MATRIX, ONE, SCALAR, Axis, Dims
+from muondsl.ir.types import MATRIX, ONE, SCALAR, Dims
 from muondsl.optimize.collect_iterations import literal
 from muondsl.schedule.choose_form import choose_form
 from muondsl.schedule.choose_names import host_scalars
@@ -29,6 +29,7 @@ from muondsl.schedule.launches import (
     Operand,
     Partial,
     Product,
+    Walk,
 )
 from muondsl.schedule.name_launches import Names
 from muondsl.schedule.obstacles import obstacle
@@ -373,9 +374,12 @@ def _number(scalar: sc.Scalar) -> float:
     return float(number.text)
 
 
-def _axis(root: _Root) -> Axis | None:
+def _axis(root: _Root) -> Walk | None:
     operation = root.definition.operation
-    return operation.axis if root.is_partial and isinstance(operation, ir.Reduce) else None
+    axis = operation.axis if root.is_partial and isinstance(operation, ir.Reduce) else None
+    if axis == "first" or axis == "last":
+        raise AssertionError("dimensions that are neither rows nor columns are refused before")
+    return axis
 
 
 def _by_axis(key: Key, roots: list[_Root]) -> Iterator[list[_Root]]:

@@ -7,7 +7,7 @@ from time import process_time
 import pytest
 
 from muondsl.check.bodies import MAXIMUM_DEPTH, MAXIMUM_OPERATIONS
-from muondsl.check.expressions import MAXIMUM_LIST
+from muondsl.check.list_calls import MAXIMUM_LIST
 from muondsl.diagnostics.span import Source
 from muondsl.pipeline import Pipeline
 from tests.check.specs import HEAD, accepted, codes, places

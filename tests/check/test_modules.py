@@ -28,7 +28,9 @@ scale    0.2
 decay    decoupled(weight_decay)
 otherwise adamw(weight_decay = weight_decay) with lr = 3e-4
 """
-LION = "rule lion(beta) {\n  state m = zeros\n  m      <- lerp(m, update, 1 - beta)\n  update <- sign(m)\n}\n"
+SIGNED = (
+    "rule signed_average(beta) {\n  state m = zeros\n  m      <- lerp(m, update, 1 - beta)\n  update <- sign(m)\n}\n"
+)
 HEAD = "optimizer Mine\nhyper lr = 0.1\n"
 
 
@@ -93,8 +95,8 @@ def test_what_happens_to_other_parameters_can_be_taken_away(tmp_path: Path) -> N
 
 
 def test_a_used_file_holds_nothing_but_rules_and_constants(tmp_path: Path) -> None:
-    mine = f'{HEAD}use "other.muon"\nmomentum lion(0.9)\n'
-    assert errors_of(tmp_path, mine=mine, other=f"hyper extra = 1\n{LION}") == ['M0107 "other.muon"']
+    mine = f'{HEAD}use "other.muon"\nmomentum signed_average(0.9)\n'
+    assert errors_of(tmp_path, mine=mine, other=f"hyper extra = 1\n{SIGNED}") == ['M0107 "other.muon"']
 
 
 def test_a_let_is_replaced_for_all_that_reads_it(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_hyper_that_the_variant_declares_and_nothing_reads_is_an_error(tmp_pat
     [
         ({}, "M0101 Theirs"),
         ({"theirs": "optimizer Others\nhyper lr = 1\n"}, "M0106 Theirs"),
-        ({"theirs": LION}, "M0106 Theirs"),
+        ({"theirs": SIGNED}, "M0106 Theirs"),
         ({"theirs": "optimizer Theirs extends Mine\n"}, "M0103 Mine"),
         ({"theirs": "optimizer Theirs extends Theirs\n"}, "M0103 Theirs"),
     ],
@@ -153,13 +155,14 @@ def test_a_rule_of_ones_own_means_what_it_means_in_the_library(tmp_path: Path) -
 
 
 def test_paths_are_taken_from_the_file_that_holds_them(tmp_path: Path) -> None:
-    files = {"folder__first": 'use "second.muon"\nrule first(beta) {\n  lion(beta)\n}\n', "folder__second": LION}
+    first = 'use "second.muon"\nrule first(beta) {\n  signed_average(beta)\n}\n'
+    files = {"folder__first": first, "folder__second": SIGNED}
     check_files(tmp_path, mine=f'{HEAD}use "folder/first.muon"\nmomentum first(0.9)\n', **files)
 
 
 def test_a_file_may_be_used_on_two_ways(tmp_path: Path) -> None:
-    files = {"a": 'use "c.muon"\n', "b": 'use "./c.muon"\n', "c": LION}
-    check_files(tmp_path, mine=f'{HEAD}use "a.muon"\nuse "b.muon"\nmomentum lion(0.9)\n', **files)
+    files = {"a": 'use "c.muon"\n', "b": 'use "./c.muon"\n', "c": SIGNED}
+    check_files(tmp_path, mine=f'{HEAD}use "a.muon"\nuse "b.muon"\nmomentum signed_average(0.9)\n', **files)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +199,7 @@ def test_two_files_of_rules_that_use_each_other_are_a_circle_wherever_one_begins
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (LION, []),
+        (SIGNED, []),
         ("const a = b\n", ["M0201"]),
         ("const a = rows\n", ["M0310"]),
         ("rule f(k) { update <- x }\n", ["M0201"]),

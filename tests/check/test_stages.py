@@ -13,7 +13,11 @@ from muondsl.parse import ast
 from muondsl.pipeline import Pipeline
 from tests.check.specs import HEAD, accepted, codes, places
 
-BODIES = dict.fromkeys(ast.STAGES, "{ update <- update * 2 }") | {"scale": "2", "decay": "decoupled(0.1)"}
+BODIES = dict.fromkeys(ast.STAGES, "{ update <- update * 2 }") | {
+    "scale": "2",
+    "decay": "decoupled(0.1)",
+    "project": "{ parameter <- parameter * 2 }",
+}
 
 
 def test_stages_run_in_the_order_in_which_they_must_be_written() -> None:

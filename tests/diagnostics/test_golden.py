@@ -16,6 +16,7 @@ import pytest
 
 from muondsl.check import check
 from muondsl.diagnostics import (
+    errors_functions,
     errors_names,
     errors_output,
     errors_routes,
@@ -23,6 +24,7 @@ from muondsl.diagnostics import (
     errors_spec,
     errors_text,
     errors_types,
+    warnings_cost,
 )
 from muondsl.diagnostics.catalogue import CATALOGUE
 from muondsl.diagnostics.diagnostic import Diagnostic
@@ -42,15 +44,21 @@ SERIES = {
     errors_text: ("M00",),
     errors_names: ("M01", "M02"),
     errors_types: ("M03",),
+    errors_functions: ("M03",),
     errors_spec: ("M04", "M05"),
     errors_rules: ("M06",),
     errors_routes: ("M07",),
     errors_output: ("M08",),
+    warnings_cost: ("M09",),
 }
 
 
 def check_path(path: Path) -> object:
-    return check(read(path), path.parent)
+    """What is checked; warnings are raised as errors are, so that both can be looked at."""
+    checked = check(read(path), path.parent)
+    if checked.warnings:
+        raise SpecError(checked.warnings)
+    return checked
 
 
 def unreadable_file() -> object:

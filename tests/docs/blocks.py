@@ -21,7 +21,9 @@ FENCE = re.compile(r"^```(?P<words>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | 
 CHANGING = ((re.compile(r"\b\d\.\de[+-]\d\d\b"), "0.0e+00"), (re.compile(r"\.muon:\d+"), ".muon:0"))
 """Measured errors differ between machines, and places in rules move; neither makes a document wrong."""
 
-ITEM = re.compile(r"^(optimizer|hyper|let|gradient|momentum|orthogonalize|adapt|scale|decay|otherwise|route)\b", re.M)
+ITEM = re.compile(
+    r"^(optimizer|hyper|let|gradient|momentum|orthogonalize|adapt|scale|decay|project|otherwise|route)\b", re.M
+)
 FRAME = "optimizer Example\nhyper lr = 1e-3 in [0, inf)\n"
 
 

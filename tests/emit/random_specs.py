@@ -26,6 +26,8 @@ class SpecWriter:
         if self.random.random() < 0.6:
             stages.append(self.adapt())
         stages += ["scale 0.5 * sqrt(max(1, rows / cols)) * (1 + 1 / step)", self.decay()]
+        if self.random.random() < 0.4:
+            stages.append(self.project())
         head = ["optimizer Random", "hyper lr = 0.1", "hyper momentum = 0.9 in [0, 1)", "hyper weight_decay = 0.1"]
         if not any("weight_decay" in stage for stage in stages):
             head.remove("hyper weight_decay = 0.1")
@@ -122,6 +124,43 @@ class SpecWriter:
         self.matrices = ["update", "gradient", "parameter"]
         return self.block("adapt", lines)
 
+    def project(self) -> str:
+        lines = [
+            self.pick(
+                "parameter <- parameter * (norm(previous) / (1 + norm(parameter)))",
+                "parameter <- lerp(parameter, previous, 0.25)",
+                "spectral_clip(0.5) on parameter",
+                "row_normalized(1) on parameter",
+            )
+        ]
+        if self.random.random() < 0.5:
+            lines.append(f"parameter <- parameter - 0.1*{self.matrix()}")
+        return self.block("project", lines)
+
+    def whole(self) -> list[str]:
+        """Functions of matrices as wholes, of arguments for which small errors stay small."""
+        name, x = self.name(), self.matrix()
+        return self.random.choice(
+            [
+                [f"let (_, {name}, _) = svd({x})", f"update <- update / (1 + sum({name}))"],
+                [
+                    f"let ({name}, {name}_s, {name}_v) = svd({x})",
+                    f"update <- update + 0.1 * ({name} * min({name}_s, 1)) @ {name}_v",
+                ],
+                [f"update <- update * (1 + 0.1*quantile({x}, {self.pick('0', '0.3', '1', '1 / step')}))"],
+                [f"let {name} = ({x})' @ update", f"update <- update * trace({name}) / (1 + norm({name}))"],
+                [
+                    f"let {name} = update @ update'",
+                    f"update <- solve_lower({name} + identity({name}) * (1 + norm({name})), update)",
+                ],
+                [
+                    f"let {name} = oriented({x})",
+                    f"aol(1) on {name}",
+                    f"update <- update + oriented({name} / (1 + norm({name}, over = {self.pick('first', 'last')})))",
+                ],
+            ]
+        )
+
     def uses_all(self) -> str:
         return "update + " + " + ".join(f"0.1*{name}" for name in self.vectors)
 
@@ -134,6 +173,8 @@ class SpecWriter:
 
     def statement(self) -> list[str]:
         """A few statements that read and change what is in reach; whatever is declared is read as well."""
+        if self.random.random() < 0.15:
+            return self.whole()
         name, kind = self.name(), self.random.random()
         if kind < 0.3:
             return [f"let {name} = {self.matrix()}", f"update <- update + 0.1*{name}"]

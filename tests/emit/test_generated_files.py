@@ -183,3 +183,32 @@ def test_integers_that_float64_cannot_hold_are_floats(number: str) -> None:
 def test_a_text_has_no_path() -> None:
     source = muondsl.compile("optimizer Bare\nhyper lr = 0.1\nmomentum ema(beta = 0.9)\n")
     assert "from <text>. DO NOT EDIT." in source.splitlines()[0]
+
+
+def test_functions_of_matrices_are_mathematics() -> None:
+    text = """optimizer Probe
+hyper lr = 1
+orthogonalize {
+  let (w, s, v) = svd(update)
+  let gram = update' @ update
+  update <- (w * s) @ v + update @ solve_lower(gram + identity(gram), gram / trace(gram))
+  update <- oriented(oriented(update)) * quantile(update, 0.5)
+}
+project {
+  row_normalized() on parameter
+}
+"""
+    lines = mathematics(pipeline(text, Options()).checked().matrix)
+    assert lines == [
+        "u ← g",
+        "w ← U of svd(u)",
+        "s ← Σ of svd(u)",
+        "v ← Vᵀ of svd(u)",
+        "gram ← uᵀ u",
+        "u ← (w ⊙ s) v + u (tril(gram + I)⁻¹ (gram / tr(gram)))",
+        "u ← oriented(oriented(u)) quantile(u, 0.5)",
+        "θ ← θ − η u",
+        "new_parameter ← θ",
+        "new_parameter ← new_parameter / max(norm(new_parameter over cols), 1e-8)",
+        "θ ← new_parameter",
+    ]

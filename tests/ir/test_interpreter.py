@@ -20,6 +20,14 @@ def update_of(block: str, gradient: torch.Tensor) -> torch.Tensor:
     return found["parameter"] / -0.5
 
 
+def polar(matrix: torch.Tensor) -> torch.Tensor:
+    """U Vᵀ by way of the eigenvectors of the smaller product of the matrix with itself."""
+    if matrix.shape[0] < matrix.shape[1]:
+        return polar(matrix.T).T
+    values, vectors = torch.linalg.eigh(matrix.T @ matrix)
+    return matrix @ vectors @ torch.diag(values**-0.5) @ vectors.T
+
+
 EXPRESSIONS = {
     "update + 2*update": lambda g: 3 * g,
     "update - parameter": lambda g: g,
@@ -45,6 +53,24 @@ EXPRESSIONS = {
     "exp(tanh(update)) * log(2 + abs(update)) * floor(3*update)": lambda g: (
         g.tanh().exp() * (2 + g.abs()).log() * (3 * g).floor()
     ),
+    "svd(update)[0] @ svd(update)[2]": lambda g: polar(g),
+    "update * max(svd(update)[1])": lambda g: g * torch.linalg.matrix_norm(g, ord=2),
+    "update @ identity(update' @ update) * 2": lambda g: 2 * g,
+    "update * trace(update @ update')": lambda g: g * g.square().sum(),
+    "solve_lower(update @ update' + identity(update @ update'), update)": lambda g: (
+        torch.linalg.inv(torch.tril(g @ g.T) + torch.eye(len(g), dtype=g.dtype)) @ g
+    ),
+    "update * quantile(update, 0.9)": lambda g: g * torch.quantile(g, 0.9),
+    "update * quantile(update, 1)": lambda g: g * g.max(),
+    "update * quantile(norm(update, over = cols), 1 / step)": lambda g: g * torch.quantile(g.norm(dim=1), 1 / 3),
+    "oriented(oriented(update) * norm(oriented(update), over = first))": lambda g: (
+        g * g.norm(dim=1 if g.shape[0] > g.shape[1] else 0, keepdim=True)
+    ),
+    "oriented(oriented(update) * norm(oriented(update), over = last))": lambda g: (
+        g * g.norm(dim=0 if g.shape[0] > g.shape[1] else 1, keepdim=True)
+    ),
+    "update * sum(abs(update @ update'), over = last)": lambda g: g * (g @ g.T).abs().sum(1, keepdim=True),
+    "update * max(update, over = first)": lambda g: g * g.amax(0, keepdim=True),
     "update * (rows / cols + fan_in - fan_out + numel)": lambda g: (
         g * (g.shape[0] / g.shape[1] + g.shape[1] - g.shape[0] + g.numel())
     ),

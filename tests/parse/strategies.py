@@ -51,12 +51,13 @@ bound_names = tuples(names, least=1)
 
 lets = st.builds(ast.Let, bound_names, expressions)
 simple_statements = st.one_of(
-    lets,
+    st.builds(ast.Let, bound_names, expressions, st.booleans()),
     st.builds(ast.State, names, st.none() | tuples(small_expressions, least=1), st.none() | names, small_expressions),
     st.builds(ast.Assign, plain_names | st.sampled_from(ast.STAGES), expressions),
     st.builds(
         ast.Apply,
         st.builds(ast.Call, plain_names, tuples(st.builds(ast.Argument, st.none() | names, small_expressions))),
+        st.none() | plain_names,
     ),
 )
 

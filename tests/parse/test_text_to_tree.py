@@ -151,10 +151,27 @@ def test_item_becomes_its_node(text: str, expected: ast.Item) -> None:
         ("for a in b {}", ast.For(("a",), b, ast.Block(()))),
         ("for (a, b) in c { x <- y }", ast.For(("a", "b"), c, ast.Block((ast.Assign("x", y),)))),
         ("f(a)", ast.Apply(ast.Call("f", (ast.Argument(None, a),)))),
+        ("f(a) on x", ast.Apply(ast.Call("f", (ast.Argument(None, a),)), "x")),
+        ("f(a) on momentum", ast.Apply(ast.Call("f", (ast.Argument(None, a),)), "momentum")),
+        ("f(a) on on", ast.Apply(ast.Call("f", (ast.Argument(None, a),)), "on")),
+        ("export let a = b", ast.Let(("a",), b, True)),
+        ("export let (a, b) = c", ast.Let(("a", "b"), c, True)),
+        ("on <- b", ast.Assign("on", b)),
+        ("export(a)", ast.Apply(ast.Call("export", (ast.Argument(None, a),)))),
     ],
 )
 def test_statement_becomes_its_node(text: str, expected: ast.Statement) -> None:
     assert statement(text) == expected
+
+
+def test_words_of_statements_are_names_where_no_such_statement_begins() -> None:
+    both = tree("adapt { f(a)\n on <- b\n export <- b\n let on = b }").items[0]
+    assert isinstance(both, ast.Stage)
+    assert isinstance(both.body, ast.Block)
+    call = ast.Call("f", (ast.Argument(None, a),))
+    assigned = (ast.Assign("on", b), ast.Assign("export", b), ast.Let(("on",), b))
+    assert both.body.statements == (ast.Apply(call), *assigned)
+    assert codes("export let a = b") == ["M0011"]
 
 
 def test_docstring_is_the_string_before_the_first_item() -> None:

@@ -73,14 +73,14 @@ def test_a_state_that_is_read_after_its_update_is_copied_at_the_end() -> None:
 optimizer Late
 hyper lr = 0.1
 momentum {
-  state previous = zeros
-  let old = previous
-  previous <- 0.5*previous + update
+  state before = zeros
+  let old = before
+  before <- 0.5*before + update
   update <- update - old
 }
 """
     update = plan(text)
-    assert [copy.target for copy in update.copies] == ["previous"]
+    assert [copy.target for copy in update.copies] == ["before"]
     assert isinstance(update.assignment(update.copies[0].value).placement, Fresh)
 
 
@@ -112,3 +112,19 @@ def test_the_printed_plan_tells_kernels_buffers_and_traffic() -> None:
     printed = print_plan(pipeline(Path("specs/torch_muon.muon"), Options()).plan())
     assert printed.startswith("plan matrix: 18 launches {\n  host scale = sqrt(max(1, (rows / cols)))\n")
     assert "kernel 1 elementwise: reads %momentum_buffer, %gradient; writes %momentum_buffer.2" in printed
+
+
+def test_a_decomposition_is_a_launch_and_is_computed_once() -> None:
+    update = plan("""
+optimizer Exact
+hyper lr = 0.1
+orthogonalize {
+  let (w, s, v) = svd(update)
+  update <- (w * s**0.5) @ v
+}
+""")
+    whole = [kernel for kernel in update.kernels if kernel.kind == "whole"]
+    functions = [each.definition.operation for kernel in whole for each in kernel.assignments]
+    names = [each.function for each in functions if isinstance(each, ir.Whole)]
+    assert sorted(names) == ["svd", "svd_left", "svd_right", "svd_values"]
+    assert len(names) == len(functions) == len(whole)
