@@ -22,9 +22,7 @@ from muondsl.runtime.numbers import Numbers
 from muondsl.runtime.products import Operand, Problem, product_launch, triton_dtype
 from muondsl.runtime.programs import (
     FLAT,
-    RANGE_WARPS,
     TILE,
-    TILE_WARPS,
     VECTOR,
     Axis,
     Division,
@@ -32,6 +30,7 @@ from muondsl.runtime.programs import (
     divide_tiles,
     length_along,
     program_table,
+    warps_of,
 )
 from muondsl.runtime.tiles import Tile, TileTable
 from muondsl.runtime.workspace import FORMS, Arena, Workspace, extents, sides_of
@@ -263,7 +262,7 @@ class Batch:
                 programs = program_table(chosen, [divisions[matrix] for matrix in chosen])
                 constants = {**self._constants, "IS_ALIGNED": is_aligned, "BLOCK": block}
                 given = (*arguments, programs.to(self.device))
-                warps = TILE_WARPS if block == TILE else RANGE_WARPS
+                warps = warps_of(block, self.architecture)
                 self._append(Launch(kernel, len(programs), given, constants, warps, 1, title, matrices=len(chosen)))
 
     def _append(self, launch: Launch) -> None:

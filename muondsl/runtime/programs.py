@@ -17,11 +17,18 @@ Axis = Literal["rows", "cols", "short", "long"]
 TILE, VECTOR, FLAT = 64, 1024, 1024
 """The side of a tile, and how many elements of a vector or of a parameter of any shape are one block."""
 
-TILE_WARPS, RANGE_WARPS = 8, 4
+TILE_THREADS, RANGE_THREADS = 256, 128
 """16 elements of a tile for each thread, and 8 of a range: in fp32 four loads and two of 16 bytes from each tensor."""
+
 
 MOST_PARTS, MOST_SEGMENTS, MOST_PROGRAMS = 1024, 8, 4096
 """Of a reduction over a whole matrix; of one along an axis; of a matrix, where nothing is reduced."""
+
+
+def warps_of(block: int, architecture: str) -> int:
+    """The warps of a program that works on blocks of this size; those of AMD have 64 threads."""
+    threads = TILE_THREADS if block == TILE else RANGE_THREADS
+    return threads // (64 if architecture.startswith("gfx") else 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ def names_of(module: Path) -> Iterator[str]:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
             case ast.Assign(targets=targets):
-                yield from (target.id for target in targets if isinstance(target, ast.Name))
+                parts = (part for target in targets for part in ast.walk(target))
+                yield from (part.id for part in parts if isinstance(part, ast.Name))
             case ast.AnnAssign(target=ast.Name(id=name)):
                 yield name
 
