@@ -84,11 +84,12 @@ class AddressTables:
             strides.append(described.strides)
             for name, address, is_plain in zip(self.names, member.addresses, described.is_plain, strict=True):
                 self._aligned[name].append(is_plain and address % ALIGNED_BYTES == 0)
-        self.shape_table = torch.tensor(self.shapes, dtype=torch.int64).to(device)
+        self.shape_table = torch.tensor(self.shapes, dtype=torch.int64, device=device)
         self._addresses = [address for member in members for address in member.addresses]
         # Tables begin at multiples of 16 bytes, so that one compiled kernel serves any number of members.
-        host = torch.zeros((len(self.names), padded(len(members), LEADING_ELEMENTS), 3), dtype=torch.int64)
-        host[:, : len(members), 1:] = torch.tensor(strides, dtype=torch.int64).transpose(0, 1)
+        size = (len(self.names), padded(len(members), LEADING_ELEMENTS), 3)
+        host = torch.zeros(size, dtype=torch.int64, device="cpu")
+        host[:, : len(members), 1:] = torch.tensor(strides, dtype=torch.int64, device="cpu").transpose(0, 1)
         host[:, : len(members), 0] = self._by_name()
         self._host = host
         self._tables = Upload(host, device, capturable=capturable)
@@ -111,7 +112,7 @@ class AddressTables:
         self._tables.write(lambda: self._host, is_changed=is_changed)
 
     def _by_name(self) -> Tensor:
-        return torch.tensor(self._addresses, dtype=torch.int64).view(-1, len(self.names)).t()
+        return torch.tensor(self._addresses, dtype=torch.int64, device="cpu").view(-1, len(self.names)).t()
 
 
 @dataclass(frozen=True, slots=True)

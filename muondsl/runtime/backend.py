@@ -123,6 +123,7 @@ class Backend:
         self._choices: dict[Bucket, Choice] = {}
         self._plans: OrderedDict[Any, tuple[StepPlan | None, frozenset[int]]] = OrderedDict()
         self._arenas: dict[torch.device, Arena] = {}
+        self._captured: list[tuple[StepPlan, object, Arena]] = []
 
     def choice(self, optimizer: SpecOptimizer, route: str, parameter: Tensor) -> Choice:
         bucket = (route, parameter.device, parameter.dtype)
@@ -151,8 +152,10 @@ class Backend:
                     found.append((number, parameter))
         return {bucket: found for bucket, found in buckets.items() if found is not others}, others
 
+    @torch.compiler.disable
     def step(self, optimizer: SpecOptimizer) -> Numbered:
         """Steps what Triton steps. Returns the other parameters, with the numbers of their groups."""
+        self._check_warmed_up(optimizer)
         buckets, others = self._divided(optimizer)
         ready: list[tuple[Bucket, StepPlan, list[StepMember]]] = []
         for bucket, found in buckets.items():
@@ -172,6 +175,10 @@ class Backend:
                 plan.build(members, device, self._arenas[device])
             with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
                 plan.run(members, optimizer.param_groups)
+                if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+                    # The graph has their addresses, whatever is planned or asked for later.
+                    self._captured.append((plan, plan.batches, self._arenas[device]))
+            _mark_changed(members)
         return others
 
     def _member(
@@ -188,6 +195,8 @@ class Backend:
         route, device, _ = bucket
         key = (bucket, len(optimizer.param_groups), tuple([member.layout() for member in members]))
         if key not in self._plans:
+            for member in members:
+                _check_tensors(optimizer, route, member)
             left = self._unaddressable(optimizer, route, members)
             kept = [member for index, member in enumerate(members) if index not in left]
             n_groups, capturable = len(optimizer.param_groups), self.options.capturable
@@ -213,19 +222,25 @@ class Backend:
             )
         return frozenset(left)
 
+    def _check_warmed_up(self, optimizer: SpecOptimizer) -> None:
+        """Raises RuntimeError where a capture would make states, or hypers that nothing changes any more."""
+        if not (torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()):
+            return
+        name = type(optimizer).__name__
+        if not self.options.capturable:
+            raise RuntimeError(f"{name}.step() is captured in a CUDA graph: construct it with capturable=True")
+        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+        if any(each.grad is not None and each.numel() and each not in optimizer.state for each in parameters):
+            raise RuntimeError(f"{name}.step() makes its states when it is first called: step once before capturing")
+
     def _check_capture(self, optimizer: SpecOptimizer, others: Numbered, *, is_ready: bool) -> None:
         name = type(optimizer).__name__
         if self.options.capturable and any(parameter.is_cuda for _, parameter in others):
             raise RuntimeError(
                 f"{name} with capturable=True steps with Triton alone: see describe() for what it leaves"
             )
-        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
-            if not self.options.capturable:
-                raise RuntimeError(f"{name}.step() is captured in a CUDA graph: construct it with capturable=True")
-            if not is_ready:
-                raise RuntimeError(
-                    f"{name}.step() makes its tables when it is first called: step once before capturing"
-                )
+        if not is_ready and torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(f"{name}.step() makes its tables when it is first called: step once before capturing")
 
     def _reserve(self, ready: Sequence[tuple[Bucket, StepPlan, list[StepMember]]]) -> None:
         """One arena a device, large enough for all of its plans. Launches are made for one: a new one ends them."""
@@ -242,6 +257,29 @@ class Backend:
         for plan, _ in self._plans.values():
             if plan is not None and plan.arena is arena:
                 plan.arena, plan.batches = None, []
+
+
+def _check_tensors(optimizer: SpecOptimizer, route: str, member: StepMember) -> None:
+    """Kernels read by address what torch would refuse. Raises RuntimeError for what is not as the parameter is."""
+    parameter = member.parameter
+    wanted = [("gradient", member.gradient, parameter.dtype, tuple(parameter.shape))]
+    wanted += [
+        (each.name, member.state[each.name], each.dtype or parameter.dtype, tuple(each.sizes(parameter)))
+        for each in optimizer.states[route]
+    ]
+    for name, tensor, dtype, sizes in wanted:
+        if (tensor.device, tensor.dtype, tuple(tensor.shape)) != (parameter.device, dtype, sizes):
+            raise RuntimeError(
+                f"{name} is {tensor.dtype} of size {tuple(tensor.shape)} on {tensor.device}, but should be {dtype} of "
+                f"size {sizes} on {parameter.device}: the parameter was moved or converted behind the optimizer's back"
+            )
+
+
+def _mark_changed(members: Sequence[StepMember]) -> None:
+    """Tells autograd of what kernels have written, as torch's own operations in place do."""
+    for member in members:
+        for tensor in (member.parameter, *member.state.values()):
+            torch.autograd.graph.increment_version(tensor)
 
 
 def placed_step(step: Tensor, parameter: Tensor, options: BackendOptions) -> Tensor:

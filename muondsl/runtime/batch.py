@@ -233,7 +233,7 @@ class Batch:
     def _add(self, name: str, form: str, dtype: torch.dtype, rows: Sequence[tuple[int, int, int]]) -> None:
         if name in self._workspaces or name in self.tables.names:
             raise ValueError(f"two tensors of a step have the same name: {name}")
-        table = torch.tensor(rows, dtype=torch.int64).to(self.device)
+        table = torch.tensor(rows, dtype=torch.int64, device=self.device)
         self._workspaces[name] = Workspace(form, dtype, rows, table)
 
     def _add_whole(self, names: Sequence[str], divisions: Sequence[Division]) -> None:

@@ -35,16 +35,18 @@ class Numbers:
         self._used = {member.group for member in members}
         width = sum(hyper.length or 1 for hyper in hypers)
         begins = [member.group * width for member in members]
-        self.groups = torch.tensor(begins, dtype=torch.int32).to(device)
-        self._hypers = Upload(torch.zeros(n_groups * width, dtype=torch.float64), device, capturable=capturable)
+        self.groups = torch.tensor(begins, dtype=torch.int32, device=device)
+        self._hypers = Upload(
+            torch.zeros(n_groups * width, dtype=torch.float64, device="cpu"), device, capturable=capturable
+        )
         self._written: list[float] = []
         self._steps: Upload | None = None
         self._addresses: Upload | None = None
         if counts_steps:
-            self._steps = Upload(torch.zeros(len(members), dtype=torch.float32), device)
+            self._steps = Upload(torch.zeros(len(members), dtype=torch.float32, device="cpu"), device)
             begin = self._steps.tensor.data_ptr()
             self._found = [begin + 4 * index for index in range(len(members))]
-            self._addresses = Upload(torch.tensor(self._found), device, capturable=capturable)
+            self._addresses = Upload(torch.tensor(self._found, device="cpu"), device, capturable=capturable)
 
     @property
     def hypers(self) -> Tensor:
@@ -62,10 +64,12 @@ class Numbers:
             torch._foreach_add_(steps, 1)
             if self._capturable:
                 found = [step.data_ptr() for step in steps]
-                self._addresses.write(lambda: torch.tensor(found), is_changed=found != self._found)
+                self._addresses.write(lambda: torch.tensor(found, device="cpu"), is_changed=found != self._found)
                 self._found = found
             else:
-                self._steps.write(lambda: torch.tensor([float(step) for step in steps], dtype=torch.float32))
+                self._steps.write(
+                    lambda: torch.tensor([float(step) for step in steps], dtype=torch.float32, device="cpu")
+                )
 
     def _refresh_hypers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         values: list[float] = []
@@ -77,7 +81,9 @@ class Numbers:
                     values.append(0.0)
                 else:
                     values.append(float(value) if number in self._used else 0.0)
-        self._hypers.write(lambda: torch.tensor(values, dtype=torch.float64), is_changed=values != self._written)
+        self._hypers.write(
+            lambda: torch.tensor(values, dtype=torch.float64, device="cpu"), is_changed=values != self._written
+        )
         self._written = values
         for place, tensor in on_device:
             self.hypers[place : place + 1].copy_(tensor.detach().view(1))

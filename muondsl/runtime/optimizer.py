@@ -159,7 +159,7 @@ class SpecOptimizer(Optimizer):
         """The states of a parameter, those added that are missing."""
         state: dict[str, Tensor] = self.state[parameter]
         if route in self.counts_steps:
-            step = state["step"] if "step" in state else torch.zeros((), dtype=torch.float32)
+            step = state["step"] if "step" in state else torch.zeros((), dtype=torch.float32, device="cpu")
             state["step"] = placed_step(step, parameter, self._options)
         for each in self.states[route]:
             if each.name not in state:

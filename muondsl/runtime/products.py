@@ -21,7 +21,7 @@ from muondsl.runtime.triton_language import HAS_TRITON, tl
 ALIGNMENT = 16
 """Of aligned operands: addresses in bytes, leading dimensions in elements."""
 
-LONGEST_ROW = 2**24
+LONGEST_ROW = 2**23
 """Elements from one row to the next, so that offsets inside a tile of 128 rows can be counted in 32 bits."""
 
 SINGLE_PRECISION = "ieee"
@@ -129,9 +129,9 @@ def product_launch(
         kernel=product_kernel,
         grid=len(programs),
         arguments=(
-            torch.tensor([problem.table_row() for problem in problems], dtype=torch.int64).to(device),
-            torch.tensor([(one.alpha, one.beta, one.gamma) for one in problems], dtype=torch.float32).to(device),
-            torch.tensor(programs, dtype=torch.int32).to(device),
+            torch.tensor([problem.table_row() for problem in problems], dtype=torch.int64, device=device),
+            torch.tensor([(one.alpha, one.beta, one.gamma) for one in problems], dtype=torch.float32, device=device),
+            torch.tensor(programs, dtype=torch.int32, device=device),
         ),
         constants={
             "OPERAND": triton_dtype(dtype),

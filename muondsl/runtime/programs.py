@@ -66,12 +66,12 @@ def divide_range(length: int, block: int, *, has_whole: bool) -> Division:
 def program_table(matrices: Sequence[int], divisions: Iterable[Division]) -> Tensor:
     """int32 (programs, 6): matrix, strip, first block, end of its blocks, segment, part."""
     columns = [(each.strips, each.blocks, each.segments) for each in divisions]
-    strips, blocks, segments = torch.tensor(columns, dtype=torch.int64).unbind(1)
+    strips, blocks, segments = torch.tensor(columns, dtype=torch.int64, device="cpu").unbind(1)
     counts = strips * segments
-    owner = torch.repeat_interleave(torch.arange(len(columns)), counts)
-    part = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
+    owner = torch.repeat_interleave(torch.arange(len(columns), device="cpu"), counts)
+    part = torch.arange(len(owner), device="cpu") - (counts.cumsum(0) - counts)[owner]
     cuts = segments[owner]
     segment = part % cuts
     begin, end = segment * blocks[owner] // cuts, (segment + 1) * blocks[owner] // cuts
-    matrix = torch.tensor(matrices, dtype=torch.int64)[owner]
+    matrix = torch.tensor(matrices, dtype=torch.int64, device="cpu")[owner]
     return torch.stack([matrix, part // cuts, begin, end, segment, part], dim=1).to(torch.int32)

@@ -59,13 +59,13 @@ def small_launches(
         block_short = max(16, 1 << (matrix.short - 1).bit_length())
         block = small_block(architecture, name, block_short)
         buckets.setdefault((block_short, block, matrix.long <= block.long), []).append(matrix)
-    table = torch.tensor(coefficients, dtype=torch.float32).to(device)
+    table = torch.tensor(coefficients, dtype=torch.float32, device=device)
     return tuple(
         Launch(
             kernel=small_kernel,
             grid=len(bucket),
             arguments=(
-                torch.tensor([matrix.table_row() for matrix in bucket], dtype=torch.int64).to(device),
+                torch.tensor([matrix.table_row() for matrix in bucket], dtype=torch.int64, device=device),
                 table,
             ),
             constants={

@@ -120,7 +120,7 @@ def stand_in(parameter: Tensor, states: Sequence[State], group: int) -> StepMemb
     """A member without memory: what a parameter of this shape and dtype has in a step, contiguous and aligned."""
     alone = torch.empty(parameter.shape, dtype=parameter.dtype, device="meta")
     state = {each.name: each.create(alone, alone) for each in states}
-    return StepMember(table_names(states), alone, alone, {**state, "step": torch.zeros(())}, group)
+    return StepMember(table_names(states), alone, alone, {**state, "step": torch.zeros((), device="cpu")}, group)
 
 
 def launches_of(

@@ -110,7 +110,7 @@ class _Row:
         known = {"architecture", "dtype", "is_symmetric", "from_side", "device", "milliseconds", *_TILE_FIELDS}
         if unknown := sorted(set(self.row) - known):
             raise self.error(f"has unknown entries: {', '.join(unknown)}")
-        return TunedTile(
+        entry = TunedTile(
             architecture=self.choice("architecture", ARCHITECTURES),
             dtype=self.choice("dtype", DTYPES),
             is_symmetric=self.flag("is_symmetric"),
@@ -119,6 +119,13 @@ class _Row:
             device=str(self.row.get("device", "")),
             milliseconds=self.number("milliseconds"),
         )
+        if entry.is_symmetric and entry.tile.block_m != entry.tile.block_n:
+            raise self.error("block_m and block_n should be equal in a symmetric product")
+        if entry.tile.splits_diagonal and min(entry.tile.block_m, entry.tile.block_n) < 32:
+            raise self.error("splits_diagonal needs blocks of 32 at least")
+        if entry.tile.registers is not None and entry.architecture.startswith("gfx"):
+            raise self.error("registers cannot be limited on gfx942")
+        return entry
 
     def tile(self) -> Tile:
         return Tile(

@@ -33,5 +33,7 @@ class Upload:
             self._spare = None
             values = self._captured[-1]
         elif self.tensor.device.type == "cuda":
+            if self._captured and self._spare is None:
+                self._spare = torch.empty_like(values).pin_memory()  # for the next graph
             values = values.pin_memory()
         self.tensor.copy_(values, non_blocking=True)

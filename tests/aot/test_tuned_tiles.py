@@ -72,6 +72,12 @@ MALFORMED = {
     "no flag": ({"is_symmetric": 1}, "is_symmetric should be true or false but is: 1"),
     "unknown entry": ({"wraps": 8}, "has unknown entries: wraps"),
     "registers": ({"registers": 4}, "registers should be between 32 and 512 but is: 4"),
+    "no square": ({"block_m": 64, "block_n": 128}, "block_m and block_n should be equal in a symmetric product"),
+    "small halves": (
+        {"block_m": 16, "block_n": 16, "splits_diagonal": True},
+        "splits_diagonal needs blocks of 32 at least",
+    ),
+    "registers of AMD": ({"architecture": "gfx942", "registers": 96}, "registers cannot be limited on gfx942"),
     "no number": ({"milliseconds": "fast"}, "milliseconds should be a number but is: 'fast'"),
 }
 
