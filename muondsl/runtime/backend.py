@@ -152,9 +152,15 @@ class Backend:
                     found.append((number, parameter))
         return {bucket: found for bucket, found in buckets.items() if found is not others}, others
 
-    @torch.compiler.disable
     def step(self, optimizer: SpecOptimizer) -> Numbered:
         """Steps what Triton steps. Returns the other parameters, with the numbers of their groups."""
+        if torch.compiler.is_compiling():
+            # Launches are no operations of torch that a compiler could follow. Naming it at import would import it.
+            outside: Numbered = torch.compiler.disable(self._step)(optimizer)
+            return outside
+        return self._step(optimizer)
+
+    def _step(self, optimizer: SpecOptimizer) -> Numbered:
         self._check_warmed_up(optimizer)
         buckets, others = self._divided(optimizer)
         ready: list[tuple[Bucket, StepPlan, list[StepMember]]] = []

@@ -81,7 +81,19 @@ def on_a_default_device() -> list[torch.Tensor]:
     return found
 
 
+def compiled() -> list[torch.Tensor]:
+    found = []
+    for is_compiled in (False, True):
+        optimizer, parameter = stepped_once()
+        step = torch.compile(optimizer.step, backend="eager") if is_compiled else optimizer.step
+        for _ in range(2):
+            step()
+        found.append(parameter.detach())
+    return found
+
+
 CASES = {
+    "compiled": compiled,
     "narrowed": lambda: converted(torch.float32, torch.bfloat16),
     "widened": lambda: converted(torch.bfloat16, torch.float32),
     "enlarged": enlarged,
@@ -108,6 +120,11 @@ def test_a_default_device_changes_no_bit() -> None:
     plain, other, *elsewhere = interpreted(__name__)["default device"]
     assert torch.equal(plain, elsewhere[0])
     assert torch.equal(other, elsewhere[1])
+
+
+def test_a_compiled_step_launches_what_a_plain_one_does() -> None:
+    plain, compiled_step = interpreted(__name__)["compiled"]
+    assert torch.equal(plain, compiled_step)
 
 
 if __name__ == "__main__":
