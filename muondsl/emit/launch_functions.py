@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from muondsl.emit.comments import comment_lines
 from muondsl.emit.python_scalar import to_python
+from muondsl.emit.torch_statements import FORMATS
 from muondsl.emit.triton_kernels import DEVICE_FUNCTIONS, RESERVED, KernelText, shape_words
 from muondsl.emit.triton_scalar import to_triton
 from muondsl.ir import scalar as sc
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from muondsl.ir.types import DType
     from muondsl.schedule.launches import LaunchPlan
 
-TORCH_FORMATS = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp32": "torch.float32"}
 ROUTES = {"matrix": ("matrix", "matrices"), "otherwise": ("parameter", "every other parameter")}
 Table = Callable[[list[tuple[str, str, str]], str], str]
 """Enters the coefficients of a rule among the module's constants and yields the constant's name."""
@@ -109,10 +109,8 @@ class LaunchText:
             case Iterate():
                 arguments = [self._iteration(launch), f'"{launch.source}"', f'result="{launch.result}"']
                 arguments += [f'divisor="{launch.divisor}"'] if launch.divisor else []
-                is_in_own_format = torch_dtype(launch.definition.type.dtype) != "None"
-                return (
-                    f"batch.iterate({', '.join(arguments if is_in_own_format else [*arguments, 'dtype=batch.dtype'])})"
-                )
+                arguments += ["dtype=batch.dtype"] if launch.definition.type.dtype.fixed is None else []
+                return f"batch.iterate({', '.join(arguments)})"
             case Product():
                 return self._product_call(launch)
 
@@ -255,7 +253,7 @@ def torch_dtype(dtype: DType) -> str:
         return "torch.int8"
     if dtype.fixed is None:
         return "None"
-    return "torch.float32" if dtype.follows_parameter else TORCH_FORMATS[dtype.fixed]
+    return "torch.float32" if dtype.follows_parameter else FORMATS[dtype.fixed]
 
 
 def imports(text: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muondsl.emit.comments import Comments
@@ -50,7 +50,6 @@ class KernelText:
     plan: LaunchPlan
     update: typed.Update
     rounds: bool
-    lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.name = f"{self.prefix}_{self.kernel.name}_kernel"

@@ -181,7 +181,7 @@ class Backend:
                 plan.build(members, device, self._arenas[device])
             with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
                 plan.run(members, optimizer.param_groups)
-                if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+                if _is_capturing():
                     # The graph has their addresses, whatever is planned or asked for later.
                     self._captured.append((plan, plan.batches, self._arenas[device]))
             _mark_changed(members)
@@ -230,7 +230,7 @@ class Backend:
 
     def _check_warmed_up(self, optimizer: SpecOptimizer) -> None:
         """Raises RuntimeError where a capture would make states, or hypers that nothing changes any more."""
-        if not (torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()):
+        if not _is_capturing():
             return
         name = type(optimizer).__name__
         if not self.options.capturable:
@@ -245,7 +245,7 @@ class Backend:
             raise RuntimeError(
                 f"{name} with capturable=True steps with Triton alone: see describe() for what it leaves"
             )
-        if not is_ready and torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+        if not is_ready and _is_capturing():
             raise RuntimeError(f"{name}.step() makes its tables when it is first called: step once before capturing")
 
     def _reserve(self, ready: Sequence[tuple[Bucket, StepPlan, list[StepMember]]]) -> None:
@@ -263,6 +263,10 @@ class Backend:
         for plan, _ in self._plans.values():
             if plan is not None and plan.arena is arena:
                 plan.arena, plan.batches = None, []
+
+
+def _is_capturing() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
 
 
 def _check_tensors(optimizer: SpecOptimizer, route: str, member: StepMember) -> None:

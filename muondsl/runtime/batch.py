@@ -32,7 +32,7 @@ from muondsl.runtime.programs import (
     program_table,
     warps_of,
 )
-from muondsl.runtime.tiles import Tile, TileTable
+from muondsl.runtime.tiles import Tile
 from muondsl.runtime.workspace import FORMS, Arena, Workspace, extents, sides_of
 
 LaunchFunction = Callable[["Batch"], None]
@@ -88,7 +88,6 @@ class Batch:
         whole: Sequence[str] = (),
         along: Sequence[str] = (),
         square: Axis | None = None,
-        title: str = "",
     ) -> None:
         """Work on tiles of (rows, cols), or of a square of one dimension, which programs walk along an axis. `whole`
         and `along` name parts that the kernel writes: of reductions over the matrix, and along the axis that is walked.
@@ -99,25 +98,25 @@ class Batch:
         for name in along:
             lengths = [rows * cols // length_along(rows, cols, walk) for rows, cols in shapes]
             self._add_parts(name, [each.segments for each in divisions], lengths)
-        self._divided(kernel, names, divisions, TILE, title)
+        self._divided(kernel, names, divisions, TILE)
 
-    def vectors(self, kernel: Any, *names: str, axis: Axis, whole: Sequence[str] = (), title: str = "") -> None:
+    def vectors(self, kernel: Any, *names: str, axis: Axis, whole: Sequence[str] = ()) -> None:
         """Work on one number for each index of a dimension."""
         divisions = [divide_range(length_along(*shape, axis), VECTOR, has_whole=bool(whole)) for shape in self.shapes]
         self._add_whole(whole, divisions)
-        self._divided(kernel, names, divisions, VECTOR, title)
+        self._divided(kernel, names, divisions, VECTOR)
 
-    def flat(self, kernel: Any, *names: str, whole: Sequence[str] = (), title: str = "") -> None:
+    def flat(self, kernel: Any, *names: str, whole: Sequence[str] = ()) -> None:
         """Work on the elements of parameters of any shape."""
         divisions = [divide_range(rows * cols, FLAT, has_whole=bool(whole)) for rows, cols in self.shapes]
         self._add_whole(whole, divisions)
-        self._divided(kernel, names, divisions, FLAT, title)
+        self._divided(kernel, names, divisions, FLAT)
 
-    def each(self, kernel: Any, *names: str, title: str = "") -> None:
+    def each(self, kernel: Any, *names: str) -> None:
         """Work on one number for each matrix."""
         count = len(self.shapes)
         arguments = (*map(self.table, names), self.tables.shape_table, self.scalar_table())
-        self._append(Launch(kernel, count, arguments, self._constants, 1, 1, title, matrices=count))
+        self._append(Launch(kernel, count, arguments, self._constants, warps=1, stages=1, matrices=count))
 
     def iterate(
         self,
@@ -156,16 +155,9 @@ class Batch:
         alpha: float = 1.0,
         addend: str | None = None,
         beta: float = 0.0,
-        divisor: str | None = None,
-        divisions: tuple[int, int] = (0, 0),
         is_symmetric: bool = False,
-        tiles: TileTable | None = None,
-        title: str = "",
     ) -> None:
-        """out ← alpha left right + beta addend, of workspaces; `transposed` tells which of both are stored transposed.
-
-        A divisor divides the product and the addend as many times as `divisions` says.
-        """
+        """out ← alpha left right + beta addend, of workspaces; `transposed` tells which of both are stored so."""
         groups: dict[Tile, list[Problem]] = {}
         for matrix, shape in enumerate(self.shapes):
             m, k = self._sizes(left, shape, is_transposed=transposed[0])
@@ -182,11 +174,9 @@ class Batch:
                 addend=self._operand(addend, matrix) if addend else None,
                 alpha=alpha,
                 beta=beta,
-                divisor=self._workspaces[divisor].addresses[matrix] if divisor else 0,
-                divisions=divisions,
             )
             dtype = torch_name(self._workspaces[left].dtype)
-            tile = product_tile(self.architecture, dtype, is_symmetric=is_symmetric, side=min(m, n), tiles=tiles)
+            tile = product_tile(self.architecture, dtype, is_symmetric=is_symmetric, side=min(m, n))
             groups.setdefault(tile, []).append(problem)
         if self.is_measuring:
             return
@@ -199,7 +189,7 @@ class Batch:
                     device=self.device,
                     is_symmetric=is_symmetric,
                     transposed=transposed,
-                    title=title or f"{out} ← {left} {right}",
+                    title=f"{out} ← {left} {right}",
                 )
             )
 
@@ -248,9 +238,7 @@ class Batch:
             rows.append((self._take(matrix, 4 * count * leading), count, leading))
         self._add(name, "parts", torch.float32, rows)
 
-    def _divided(
-        self, kernel: Any, names: Sequence[str], divisions: Sequence[Division], block: int, title: str
-    ) -> None:
+    def _divided(self, kernel: Any, names: Sequence[str], divisions: Sequence[Division], block: int) -> None:
         """One launch for matrices whose tensors are all aligned, and one for the others."""
         if self.is_measuring:
             return
@@ -263,7 +251,7 @@ class Batch:
                 constants = {**self._constants, "IS_ALIGNED": is_aligned, "BLOCK": block}
                 given = (*arguments, programs.to(self.device))
                 warps = warps_of(block, self.architecture)
-                self._append(Launch(kernel, len(programs), given, constants, warps, 1, title, matrices=len(chosen)))
+                self._append(Launch(kernel, len(programs), given, constants, warps, stages=1, matrices=len(chosen)))
 
     def _append(self, launch: Launch) -> None:
         if not self.is_measuring:

@@ -6,7 +6,7 @@ import pytest
 
 from muondsl.check import tables
 from muondsl.check.modules import standard_library
-from muondsl.check.values import Value
+from muondsl.check.typed import Loop
 from muondsl.ir import scalar
 from muondsl.parse import ast
 from tests.check.specs import accepted, codes
@@ -36,7 +36,8 @@ def rows(expression: str, names: str = "a, b, c") -> list[tuple[float, ...]]:
     text = f"adapt {{ for ({names}) in {expression} {{ update <- update * ({total}) }} }}"
     (stage,) = accepted(text).matrix.stages
     (loop,) = stage.statements
-    return [tuple(float(scalar.evaluate(part, {})) for part in item) for item in loop.items]  # type: ignore[union-attr]
+    assert isinstance(loop, Loop)
+    return [tuple(float(scalar.evaluate(part, {})) for part in item) for item in loop.items]
 
 
 def close(found: list[tuple[float, ...]], expected: tuple[tuple[float, ...], ...]) -> bool:
@@ -106,8 +107,8 @@ def test_lists_are_taken_apart_and_put_together(expression: str, expected: list[
 def test_numbers_of_tables_have_the_fewest_digits_that_read_back() -> None:
     spec = accepted("adapt { for (a, b) in scaled([(1, 0.3)], 10) { update <- a*update + b } }")
     (loop,) = spec.matrix.stages[0].statements
-    texts: list[Value] = [str(part) for part in loop.items[0]]  # type: ignore[misc, union-attr]
-    assert texts == ["0.1", repr(0.3 / 1000)]
+    assert isinstance(loop, Loop)
+    assert [str(part) for part in loop.items[0]] == ["0.1", repr(0.3 / 1000)]
 
 
 @pytest.mark.parametrize(

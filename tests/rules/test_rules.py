@@ -100,7 +100,7 @@ def polynomial(g: Tensor, table: list[tuple[float, ...]]) -> Tensor:
     """The odd polynomials one after the other, on singular values."""
     left, values, right = torch.linalg.svd(g, full_matrices=False)
     for row in table:
-        values = sum(c * values ** (2 * place + 1) for place, c in enumerate(row))  # type: ignore[assignment]
+        values = torch.stack([c * values ** (2 * place + 1) for place, c in enumerate(row)]).sum(0)
     return left @ torch.diag(values) @ right
 
 
