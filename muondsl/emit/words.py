@@ -31,10 +31,12 @@ def default_text(default: str | tuple[str, ...]) -> str:
 def module_text(spec: CheckedSpec) -> str:
     """What the file says of itself: the spec's words, the stages, the algorithm, the sources."""
     parts = [spec.docstring.strip() or f"The optimizer {spec.name}.", _arrows(spec)]
-    parts += ["For each matrix θ (r rows, c columns) with gradient g, learning rate η, at step t:"]
-    parts += [textwrap.indent("\n".join(mathematics(spec.matrix)), "    ")]
+    if spec.matrix:
+        parts += ["For each matrix θ (r rows, c columns) with gradient g, learning rate η, at step t:"]
+        parts += [textwrap.indent("\n".join(mathematics(spec.matrix)), "    ")]
     if spec.otherwise:
-        parts += ["For every other parameter:", textwrap.indent("\n".join(mathematics(spec.otherwise)), "    ")]
+        others = "other parameter" if spec.matrix else "parameter θ with gradient g, learning rate η, at step t"
+        parts += [f"For every {others}:", textwrap.indent("\n".join(mathematics(spec.otherwise)), "    ")]
     sources = [f"- {source}" for source in spec.citations]
     sources += [f"- {name}: {source}" for name, source in spec.constants]
     if sources:
@@ -44,6 +46,8 @@ def module_text(spec: CheckedSpec) -> str:
 
 def _arrows(spec: CheckedSpec) -> str:
     """The way through the stages; empty where there is none."""
+    if not spec.matrix:
+        return ""
     before = [ir.Origin(stage.heading, "").rule for stage in spec.matrix.stages if stage.name != "project"]
     behind = [ir.Origin(stage.heading, "").rule for stage in spec.matrix.stages if stage.name == "project"]
     return " → ".join(["gradient", *before, "apply", *behind]) if before or behind else ""
@@ -62,4 +66,5 @@ def class_text(spec: CheckedSpec) -> str:
     for name, default in spec.overrides:
         meaning = f"`{name}` of parameters that are not matrices (default: {default_text(default)})"
         lines.append(f"    otherwise_{name} (float, optional): {meaning}")
+    lines.append("    options: how a step runs and how parameters are seen, see `muondsl.runtime.Options`")
     return "\n".join(lines)
