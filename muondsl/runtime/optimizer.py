@@ -76,7 +76,8 @@ class SpecOptimizer(Optimizer):
             if hyper.name in self._otherwise_defaults:
                 replace(hyper, name=f"otherwise_{hyper.name}").check(self._otherwise_defaults[hyper.name])
         super().__init__(params, defaults)
-        self._router.check_all_given(name for group in self.param_groups for name in group.get("param_names", ()))
+        routes = {name: group["route"] for group in self.param_groups for name in group.get("param_names", ())}
+        self._router.check_all_given(routes)
 
     @classmethod
     def for_model(cls, model: nn.Module, **arguments: Any) -> Self:
@@ -85,7 +86,8 @@ class SpecOptimizer(Optimizer):
         convolutions, stacks of experts. `roles` among the arguments corrects what is found.
         """
         found = model_roles(model)
-        roles = {**found, **chosen_roles(arguments.pop("roles", {}), found)}
+        given = arguments.pop("roles", {})
+        roles = {**given, **found, **chosen_roles(given, found)}
         return cls(model.named_parameters(), **arguments, roles=roles)
 
     @property
