@@ -58,7 +58,8 @@ class SpecOptimizer(Optimizer):
         views: Mapping[str, str] | None = None,
         roles: Mapping[str, str] | None = None,
     ) -> None:
-        """`otherwise_defaults` are the defaults of hypers in groups of that route; the rest is as in `Options`.
+        """`otherwise_defaults` are the defaults of hypers in groups of that route, None for those of matrices; the rest
+        is as in `Options`.
 
         Raises ValueError for a hyper outside its range, for parameters that no route or more than one route
         claims, or whose name or role is not known where the spec asks, for one that no view makes a matrix on the route
@@ -70,7 +71,7 @@ class SpecOptimizer(Optimizer):
         self.backend = Backend(self._options)
         self._views: dict[Tensor, View] = {}
         self._given = dict(views or {}), dict(roles or {})
-        self._otherwise_defaults = dict(otherwise_defaults or {})
+        self._otherwise_defaults = {name: each for name, each in (otherwise_defaults or {}).items() if each is not None}
         for hyper in self.hypers:
             hyper.check(defaults[hyper.name])
             if hyper.name in self._otherwise_defaults:

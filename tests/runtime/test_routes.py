@@ -203,6 +203,9 @@ def test_otherwise_lr_is_the_default_of_that_route_alone() -> None:
     assert rates(KellerJordan(some(), otherwise_lr=0.25)) == {"matrix": 0.02, "otherwise": 0.25}
     assert rates(KellerJordan([{"params": some(), "lr": 0.125}])) == {"matrix": 0.125, "otherwise": 0.125}
     assert rates(Moonlight(some(), lr=0.5)) == {"matrix": 0.5, "otherwise": 0.5}
+    assert rates(Moonlight(some(), lr=0.5, otherwise_lr=0.25)) == {"matrix": 0.5, "otherwise": 0.25}
+    decays = Moonlight(some(), weight_decay=0.5, otherwise_weight_decay=0.0).param_groups
+    assert [group["weight_decay"] for group in decays] == [0.5, 0.0]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
