@@ -58,7 +58,7 @@ def _own_entries(optimizer: SpecOptimizer, saved: Mapping[str, Any], own: Mappin
     missing = {key: own[key] for key in ("route", *optimizer.defaults) if key in own and key not in kept}
     for hyper in optimizer.hypers:
         hyper.check({**missing, **kept}[hyper.name])
-    return {**kept, **missing}
+    return {**kept, **missing, "fingerprint": optimizer.fingerprint}
 
 
 def _check_states(optimizer: SpecOptimizer, saved: Mapping[str, Any]) -> None:

@@ -173,6 +173,7 @@ class SpecOptimizer(Optimizer):
 
     def _check_gradient(self, parameter: Tensor, gradient: Tensor) -> None:
         name = type(self).__name__
+        self._check_whole(parameter)
         if gradient.layout != torch.strided:
             raise RuntimeError(f"{name} does not support sparse gradients")
         if gradient.dtype != parameter.dtype:
@@ -233,7 +234,7 @@ class SpecOptimizer(Optimizer):
         try:
             for route, chosen in self._router.divide(members, options.get("route")).items():
                 given = options if len(self.param_groups) == before else self._own_tensors(options)
-                group = {**given, "params": chosen, "route": route}
+                group = {**given, "params": chosen, "route": route, "fingerprint": self.fingerprint}
                 if route == OTHERWISE:
                     group = {**self._otherwise_defaults, **group}
                 self._check_group(group)
@@ -275,8 +276,13 @@ class SpecOptimizer(Optimizer):
             raise TypeError(f"{name} only supports floating-point parameters but got: {parameter.dtype}")
         if torch.is_complex(parameter):
             raise RuntimeError(f"{name} does not support complex parameters")
+        self._check_whole(parameter)
+
+    def _check_whole(self, parameter: Tensor) -> None:
+        """Wrappers may put shards in the place of parameters that were whole when they were added."""
         if hasattr(parameter, "placements") or hasattr(parameter, "_is_flat_param"):
-            raise TypeError(f"{name} does not support sharded or flattened parameters: {type(parameter).__name__}")
+            kind = type(parameter).__name__
+            raise TypeError(f"{type(self).__name__} does not support sharded or flattened parameters: {kind}")
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with the fingerprint of the spec in each group, and in groups of matrices what a compatible class
@@ -285,7 +291,7 @@ class SpecOptimizer(Optimizer):
         saved = super().state_dict()
         extra = dict(self.checkpoints[0].entries) if self.checkpoints else {}
         for group in saved["param_groups"]:
-            group.update(extra if group["route"] == MATRIX else {}, fingerprint=self.fingerprint)
+            group.update(extra if group["route"] == MATRIX else {})
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any], *, any_fingerprint: bool = False) -> None:

@@ -187,7 +187,7 @@ def test_finetuning_without_names_is_refused(tmp_path: Path) -> None:
             return Moonlight((each for each in self.named_parameters() if each[1].requires_grad), lr=LR)
 
     finetuning = BackboneFinetuning(unfreeze_backbone_at_epoch=1)
-    with pytest.raises(ValueError, match="routes parameters by their names"):
+    with pytest.raises(ValueError, match="may be embedding or head or matrix"):
         fitted(Frozen(), tmp_path, max_epochs=2, callbacks=[finetuning])
 
 

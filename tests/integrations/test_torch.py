@@ -206,10 +206,14 @@ def test_a_wrapped_model_is_divided_as_the_model_itself(wrap: Callable[[nn.Modul
     assert all("." in name.removeprefix("module.") for name in wrapped.param_groups[0]["param_names"])
 
 
-def test_a_distributed_checkpoint_by_name_continues_bitwise() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [StateDictOptions(full_state_dict=True, cpu_offload=True), StateDictOptions(flatten_optimizer_state_dict=True)],
+    ids=["whole", "flat"],
+)
+def test_a_distributed_checkpoint_by_name_continues_bitwise(options: StateDictOptions) -> None:
     model, optimizer = begun()
     plain_loop(model, optimizer, batches()[:HALF])
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     saved = copy.deepcopy((model.state_dict(), get_optimizer_state_dict(model, optimizer, options=options)))
     resumed, its = begun(seed=1)
     resumed.load_state_dict(saved[0])
