@@ -15,16 +15,15 @@ CORE = ("keller_jordan", "moonlight", "nanochat", "torch_muon", "torch_muon_plai
 ALL = tuple(sorted(path.stem for path in SPECS.glob("*.muon")))
 
 WITHOUT_KERNELS = (
-    "aurora",
     "htmuon",
     "mud",
     "polargrad",
     "procrustes_newton_schulz",
     "procrustes_svd",
     "root",
-    "swan",
+    "turbo_muon",
 )
-"""Those which keep to torch on a GPU, because they use a function of whole matrices."""
+"""Those which keep to torch on a GPU, because they use a function of whole matrices or sum up rows of a product."""
 
 WITH_KERNELS = tuple(name for name in ALL if name not in WITHOUT_KERNELS)
 

@@ -25,6 +25,7 @@ from tests.runtime.subjects import (
     advance,
     assert_same,
     every_class,
+    every_class_with_states,
     new_groups,
     new_parameters,
     random,
@@ -47,7 +48,7 @@ def beside(optimizer: SpecOptimizer) -> SpecOptimizer:
         {"params": [Parameter(each.detach().clone()) for each in group["params"]], "route": group["route"], "lr": 0.5}
         for group in optimizer.param_groups
     ]
-    return type(optimizer)(groups, weight_decay=0.5)
+    return type(optimizer)(groups, **{hyper.name: 0.5 for hyper in optimizer.hypers if hyper.length is None})
 
 
 def through_a_file(saved: Saved) -> Saved:
@@ -227,7 +228,7 @@ def without_its_fingerprint(saved: Saved) -> None:
     saved["param_groups"][-1].pop("ns_steps", None)
 
 
-@every_class
+@every_class_with_states
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
