@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tests.family.entry import Entry, Looser
-from tests.family.libraries import MOMENT_IN_FP32, POLAR_EXPRESS_OF_RANK_ONE
+from tests.family.libraries import MOMENT_IN_FP32, NEARLY_STANDING_STILL, POLAR_EXPRESS_OF_RANK_ONE
 from tests.reference import (
     adamuon,
     adamw,
@@ -35,7 +35,6 @@ NO_SINGULAR_VALUE = Looser(
     ("uneven",),
     ((64, 64),),
 )
-NEARLY_STANDING_STILL = Looser(1e-4, "of one number, ten steps nearly cancel", ("tiny",), ((),))
 
 METHODS: tuple[Entry, ...] = (
     Entry(
@@ -89,6 +88,7 @@ METHODS: tuple[Entry, ...] = (
         keller_jordan.adam,
         defaults={"lr": 0.02, "weight_decay": 0, "momentum": 0.95, "beta2": 0.95},
         other_defaults={"lr": 3e-4},
+        double=(MOMENT_IN_FP32,),
     ),
     Entry(
         "normuon_modded",
@@ -166,6 +166,6 @@ METHODS: tuple[Entry, ...] = (
         scion.bias_rms,
         defaults={"lr": 1e-3, "weight_decay": 1, "momentum": 0, "radius": 1},
         hypers={"radius": 3.0},
-        is_routed_by_shape=True,
+        matrices=("embedding", "head"),
     ),
 )

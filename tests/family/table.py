@@ -9,5 +9,7 @@ from tests.family.relatives import RELATIVES
 
 ENTRIES: dict[str, Entry] = {entry.spec: entry for entry in (*LIBRARIES, *METHODS, *RELATIVES)}
 
-IDENTICAL: dict[tuple[str, str], str] = {}
-"""Specs that are one as far as matrices go, with what tells them apart."""
+IDENTICAL = {
+    ("keras", "moonlight"): "Keras took over Moonlight's published code; its Adam and its defaults are its own",
+}
+"""Specs that follow the reference of another one as far as matrices go, and why."""

@@ -108,12 +108,12 @@ def test_hidden_matrices_are_matrices_and_other_shapes_are_not(spec: str) -> Non
     shapes = {"hidden.weight": (6, 4), "hidden.bias": (6,), "embed.weight": (9, 4), "lm_head.weight": (9, 6)}
     named = [(name, torch.nn.Parameter(torch.zeros(shape))) for name, shape in shapes.items()]
     found = {name: group["route"] for group in loaded(spec)(named).param_groups for name in group["param_names"]}
-    ends = "matrix" if ENTRIES[spec].is_routed_by_shape else "otherwise"
+    ends = {each: "matrix" if each in ENTRIES[spec].matrices else "otherwise" for each in ("embedding", "head")}
     assert found == {
         "hidden.weight": "matrix",
         "hidden.bias": "otherwise",
-        "embed.weight": ends,
-        "lm_head.weight": ends,
+        "embed.weight": ends["embedding"],
+        "lm_head.weight": ends["head"],
     }
 
 
@@ -126,6 +126,13 @@ def test_no_spec_passes_for_another(spec: str) -> None:
     for reference in MATRICES:
         if reference != spec and (spec, reference) not in IDENTICAL:
             assert distances()[spec, reference] > 0.01, reference
+
+
+@pytest.mark.parametrize(("spec", "reference"), IDENTICAL)
+def test_specs_with_one_update_differ_elsewhere(spec: str, reference: str) -> None:
+    assert distances()[spec, reference] < BOUNDS["fp64"]
+    assert ENTRIES[spec].defaults != ENTRIES[reference].defaults
+    assert error(spec, reference, "otherwise", (17, 33), "tiny", "fp64") > 0.01
 
 
 @pytest.mark.parametrize("spec", MATRICES)
