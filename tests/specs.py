@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from muondsl.check import CheckedSpec
+
 SPECS = Path(__file__).parents[1] / "specs"
 
 CORE = ("keller_jordan", "moonlight", "nanochat", "torch_muon", "torch_muon_plain")
@@ -42,3 +44,16 @@ def each_of(names: tuple[str, ...], *, is_costly: bool = False) -> list[Any]:
 
 every_spec = pytest.mark.parametrize("name", each_of(ALL))
 every_spec_costly = pytest.mark.parametrize("name", each_of(ALL, is_costly=True))
+
+
+HyperValue = float | tuple[float, ...]
+
+
+def defaults_of(spec: CheckedSpec) -> dict[str, HyperValue]:
+    """Its hypers, as far as nothing is said about them."""
+    return {
+        hyper.name: tuple(float(str(part)) for part in hyper.default)
+        if isinstance(hyper.default, tuple)
+        else float(str(hyper.default))
+        for hyper in spec.hypers
+    }
