@@ -414,6 +414,41 @@ def test_only_the_brackets_that_do_not_fit_are_broken() -> None:
     )
 
 
+def test_branches_that_do_not_fit_stand_one_a_line() -> None:
+    long = "n" * 50
+    laid_out(
+        f"""
+        let a = if x then {long} else if y then f({long}, {long}) else {long}
+        let b = 2 * (if x then {long} else {long}) + 1
+        let c = [if x then {long} else {long}, d]
+        hyper e = if x then {long} else {long} in [0, 1]
+        let f = if x then 1 else 2  # fits
+        """,
+        f"""
+        let a =
+          if x then {long}
+          else if y then f(
+            {long},
+            {long},
+          )
+          else {long}
+        let b = 2*(
+          if x then {long}
+          else {long}
+        ) + 1
+        let c = [
+          if x then {long}
+          else {long},
+          d,
+        ]
+        hyper e =
+          if x then {long}
+          else {long}  in [0, 1]
+        let f = if x then 1 else 2  # fits
+        """,
+    )
+
+
 def test_line_of_just_the_width_is_not_broken() -> None:
     line = "let a = f(x, y)"
     fits = line.replace("x", "x" * (WIDTH - len(line) + 1))

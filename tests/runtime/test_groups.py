@@ -11,13 +11,14 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     every_class,
+    every_class_that_rests,
     new_groups,
     new_parameters,
     random,
 )
 
 
-@every_class
+@every_class_that_rests
 def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
     still, moving = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 1))
     groups = [{"params": [still], "lr": 0.0}, {"params": [moving]}]

@@ -11,6 +11,7 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     every_class,
+    every_class_with_states,
     new_groups,
     new_parameters,
     snapshot,
@@ -43,7 +44,7 @@ def test_state_dict_hooks_run_on_saving(kind: Optimizer) -> None:
     assert all(group["fingerprint"] == kind.fingerprint for group in saved["param_groups"])
 
 
-@every_class
+@every_class_with_states
 def test_a_hook_may_adapt_a_checkpoint_before_it_is_checked(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind, torch.bfloat16)))
     advance(optimizer, [0])

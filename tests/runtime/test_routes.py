@@ -18,10 +18,9 @@ from generated.keller_jordan import KellerJordan
 from generated.moonlight import Moonlight
 from generated.torch_muon import TorchMuon
 from muondsl.runtime import SpecOptimizer
-from tests.runtime.subjects import CLASSES, Optimizer, advance, every_class, random
+from tests.runtime.subjects import CORE_CLASSES, Optimizer, advance, each_of, every_class, random
 
-ROUTED = [kind for kind in CLASSES if kind.routes]
-routed = pytest.mark.parametrize("kind", ROUTED, ids=lambda kind: kind.__name__)
+routed = each_of(kind for kind in CORE_CLASSES if kind.routes)
 
 OVERLAPPING = """
 optimizer Overlapping
