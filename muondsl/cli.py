@@ -17,6 +17,7 @@ from muondsl.command_options import SPEC, numerics_options, target_option
 from muondsl.cost.errors import CostError
 from muondsl.diagnostics.spec_error import SpecError
 from muondsl.gpu_commands import cost, inspect, tune
+from muondsl.list_command import list_family
 
 if TYPE_CHECKING:
     from muondsl.diagnostics.diagnostic import Diagnostic
@@ -179,20 +180,6 @@ def fmt(specs: tuple[Path, ...], check: bool) -> None:
         sys.exit(1)
 
 
-@main.command("list")
-def list_rules() -> None:
-    """List the rules of the standard library with what they compute."""
-    from muondsl.check.modules import standard_library
-    from muondsl.parse import ast
-
-    for file in standard_library():
-        click.echo(f"{file.span.source.name}: {' '.join((file.docstring or '').split())}")
-        for item in file.items:
-            if isinstance(item, ast.Rule):
-                parameters = ", ".join(parameter.span.text for parameter in item.parameters)
-                click.echo(f"  {item.name}({parameters})\n      {' '.join((item.docstring or '').split())}")
-
-
 def _print_warnings(warnings: tuple[Diagnostic, ...]) -> None:
     from muondsl.diagnostics.render import render
 
@@ -258,5 +245,5 @@ _SHOW = {
 }
 
 
-for command in (inspect, cost, tune):
+for command in (list_family, inspect, cost, tune):
     main.add_command(command)

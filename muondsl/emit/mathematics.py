@@ -63,6 +63,11 @@ def _state(state: typed.State) -> str:
     return f"state {letter}{name}, in {state.format or 'the format of θ'}, at first {_letter(start)}"
 
 
+def formula(tensor: typed.Tensor) -> str:
+    """One expression."""
+    return _text(tensor)
+
+
 def statement_mathematics(stage: typed.Stage) -> Iterator[tuple[str, str]]:
     """The place of each statement with its formula."""
     yield from _placed(stage.statements)

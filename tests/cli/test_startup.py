@@ -25,6 +25,7 @@ LIGHT = {
     "show the plan": command("show", SPEC, "--stage", "plan"),
     "compile": command("compile", "--check", SPEC),
     "explain": command("explain", "M0203"),
+    "list": command("list"),
     "import muondsl": "import muondsl",
 }
 
