@@ -22,8 +22,8 @@ from muondsl.optimize.remove_unused import remove_unused
 from muondsl.optimize.share_common_subexpressions import share_common_subexpressions
 from muondsl.optimize.simplify_host_scalars import simplify_host_scalars
 from muondsl.pipeline import Options
+from tests.specs import every_spec, path_of
 
-SPECS = sorted(Path("specs").glob("*.muon"))
 PASSES = tuple(dict.fromkeys((*FAITHFUL, *FAST)))
 HEAD = "optimizer Probe\nhyper lr = 0.5\nhyper momentum = 0.9\n"
 
@@ -50,10 +50,10 @@ def assert_same_meaning(before: ir.Program, after: ir.Program) -> None:
             torch.testing.assert_close(value, expected[name], rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+@every_spec
 @pytest.mark.parametrize("each", PASSES, ids=lambda each: each.__name__)
-def test_a_pass_keeps_the_meaning_of_a_spec(each: Callable[[ir.Program], ir.Program], spec: Path) -> None:
-    program = matrix_program(spec)
+def test_a_pass_keeps_the_meaning_of_a_spec(each: Callable[[ir.Program], ir.Program], name: str) -> None:
+    program = matrix_program(path_of(name))
     assert_same_meaning(program, each(program))
     before = share_common_subexpressions(program)
     assert_same_meaning(before, each(before))

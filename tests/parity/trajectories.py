@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,8 +14,8 @@ import muondsl
 from muondsl.ir.types import Format
 from muondsl.optimize import Numerics
 from muondsl.runtime import SpecOptimizer
+from tests.specs import SPECS
 
-SPECS = Path(__file__).parents[2] / "specs"
 SHAPES = ((64, 64), (96, 32), (32, 96), (17, 33), (1, 48), (48, 1))
 """Square, tall, wide, odd, one row, one column."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muondsl.parse.text_to_tree import KEYWORDS
+from tests.specs import CORE, SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,8 +141,8 @@ _BRACKETS = (
 
 
 def seed_specs() -> tuple[str, ...]:
-    """The examples above, the specs of the repository and the rules that come with it."""
-    paths = sorted([*ROOT.glob("specs/*.muon"), *ROOT.glob("muondsl/rules/*.muon")])
+    """The examples above, some specs of the repository and the rules that come with it."""
+    paths = sorted([*(SPECS / f"{name}.muon" for name in CORE), *ROOT.glob("muondsl/rules/*.muon")])
     return (*EXAMPLES, *(path.read_text("utf-8") for path in paths))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,21 +12,27 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from muondsl.runtime import SpecOptimizer
+from tests.specs import ALL, CORE, SPECS
 
-ROOT = Path(__file__).parents[2]
+ROOT = SPECS.parent
 
 Optimizer = type[SpecOptimizer]
 
 
-def generated_class(path: Path) -> Optimizer:
-    module = import_module(f"generated.{path.stem}")
+def generated_class(spec: str) -> Optimizer:
+    module = import_module(f"generated.{spec}")
     (name,) = module.__all__
     found: Optimizer = getattr(module, name)
     return found
 
 
-CLASSES = [generated_class(path) for path in sorted((ROOT / "generated").glob("*.py"))]
+CLASSES = [generated_class(spec) for spec in ALL]
+CORE_CLASSES = [generated_class(spec) for spec in CORE]
 every_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+every_class_costly = pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in CORE_CLASSES else pytest.mark.slow, id=kind.__name__) for kind in CLASSES],
+)
 
 MATRICES = ((6, 4), (4, 6), (5, 5))
 OTHERS = ((4,), (3, 2, 2), ())

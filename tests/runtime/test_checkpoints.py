@@ -20,6 +20,7 @@ from generated.torch_muon import TorchMuon
 from muondsl.runtime import SpecOptimizer
 from tests.runtime.subjects import (
     CLASSES,
+    CORE_CLASSES,
     Optimizer,
     advance,
     assert_same,
@@ -154,13 +155,16 @@ def assert_refused(optimizer: SpecOptimizer, saved: Saved, complaint: str, **opt
 
 @every_class
 def test_the_checkpoint_of_another_spec_is_refused(kind: Optimizer) -> None:
-    others = [each for each in CLASSES if each is not kind]
-    for other in others:
+    for other in (each for each in CORE_CLASSES if each is not kind):
         optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
         advance(optimizer, [0])
         writer = other([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
         advance(writer, [0])
         assert_refused(optimizer, writer.state_dict(), f"another spec.*{other.fingerprint}.*{kind.__name__}")
+
+
+def test_no_two_specs_have_one_fingerprint() -> None:
+    assert len({kind.fingerprint for kind in CLASSES}) == len(CLASSES)
 
 
 def test_another_spec_is_accepted_on_demand_where_states_are_the_same() -> None:

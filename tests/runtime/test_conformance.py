@@ -15,6 +15,7 @@ from tests.runtime.subjects import (
     advance,
     assert_same,
     every_class,
+    every_class_costly,
     flat,
     new_groups,
     new_parameters,
@@ -194,7 +195,7 @@ def test_states_have_the_memory_format_of_the_gradient(kind: Optimizer) -> None:
     assert optimizer.state[parameter]["momentum_buffer"].stride() == parameter.grad.stride() == (1, 6)
 
 
-@every_class
+@every_class_costly
 def test_fifty_steps_leave_no_tensors_behind(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
 
