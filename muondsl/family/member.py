@@ -28,9 +28,9 @@ PER_ELEMENT = {
 class Stage:
     """One stage of a spec, its own or its parent's.
 
-    `short` are the names of the rules in it, or its expression; `line` is all of it on one line, with the arguments
-    that the spec leaves to a rule's defaults; of a long block, the rules it uses. `text` is what the formatter makes of
-    it. `where` says what the spec's own names are that it reads.
+    `short` are the names of the rules in it, with `…` for what else is assigned, or its expression; `line` is all of it
+    on one line, with the arguments that the spec leaves to a rule's defaults; of a long block, the rules it uses.
+    `text` is what the formatter makes of it. `where` says what the spec's own names are that it reads.
     """
 
     name: str

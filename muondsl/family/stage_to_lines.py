@@ -26,7 +26,9 @@ def stage_to_lines(
     text = format_tree(ast.File(None, (node,))).rstrip("\n")
     if isinstance(node.body, ast.Block):
         line = _block(node.body, rules)
-        short = " + ".join(apply.call.function for apply in _uses(node.body)) or "written out"
+        names = [apply.call.function for apply in _uses(node.body)]
+        has_own = any(isinstance(part, ast.Assign) for part in ast.walk(node.body))
+        short = " + ".join([*names, *(["…"] if has_own else [])]) if names else "written out"
     else:
         body = _completed(node.body, rules)
         line = flat(expression_to_line(body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -16,10 +16,10 @@ from muondsl.diagnostics.span import Source
 from muondsl.family import Member, Stage, read_family
 from muondsl.family.member import bytes_an_element
 from muondsl.lower import fingerprint
+from tests.specs import SPECS, every_spec
 
-SPECS = Path(__file__).parents[2] / "specs"
-NAMES = sorted(path.stem for path in SPECS.glob("*.muon"))
-every_spec = pytest.mark.parametrize("name", NAMES)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @cache
@@ -101,7 +101,7 @@ def test_blocks_are_cut_to_rules_and_their_last_statement_and_names_of_the_spec_
         "nesterov(current)",
         "current = lerp(0.85, momentum, min(step / warmup, 1)), warmup = 300",
     )
-    assert orthogonalize.short == "aol + newton_schulz"
+    assert orthogonalize.short == "aol + newton_schulz + …"
     assert orthogonalize.line == (
         "{ n <- n + beta1; in fp32 { aol(eps = 1e-7) }; newton_schulz(steps = 5, coefficients = keller_jordan, "
         "eps = 1e-7, clamped = false, dtype = bf16); update <- update + n }"
