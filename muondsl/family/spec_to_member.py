@@ -57,11 +57,9 @@ def spec_to_member(path: Path) -> Member | None:
     )
 
 
-def _written(stage: typed.Stage) -> ast.Stage | ast.Otherwise:
-    """The stage as the file has it that writes it, which may be a parent's."""
-    (item,) = parse(Source(stage.span.source.name, stage.span.text)).items
-    assert isinstance(item, ast.Stage | ast.Otherwise)
-    return item
+def _written(stage: typed.Stage) -> ast.File:
+    """The stage alone as the file has it that writes it, which may be a parent's."""
+    return parse(Source(stage.span.source.name, stage.span.text))
 
 
 def _default(hyper: typed.Hyper) -> str:

@@ -1,4 +1,4 @@
-"""A stage of the tree in, its words out: one line for a table, a few for a screen."""
+"""A stage in, its words out: one line for a table, a few for a screen."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ WHOLE_BLOCK = 240
 """Characters up to which a block stands in a line as it is, but for its states, which have a place of their own."""
 
 
-def stage_to_lines(
-    node: ast.Stage | ast.Otherwise, rules: Mapping[str, ast.Rule], scalars: Mapping[str, ast.Let | ast.Const]
-) -> Stage:
-    """`rules` are those in reach, and `scalars` the lets and numbers of the spec by name."""
+def stage_to_lines(file: ast.File, rules: Mapping[str, ast.Rule], scalars: Mapping[str, ast.Let | ast.Const]) -> Stage:
+    """The stage, or `otherwise`, that a file holds alone. `rules` are those in reach, `scalars` the lets and numbers of
+    its spec by name.
+    """
+    (node,) = file.items
+    assert isinstance(node, ast.Stage | ast.Otherwise)
     name = node.stage if isinstance(node, ast.Stage) else "otherwise"
-    text = format_tree(ast.File(None, (node,))).rstrip("\n")
+    text = format_tree(file).rstrip("\n")
     if isinstance(node.body, ast.Block):
         line = _block(node.body, rules)
         names = [apply.call.function for apply in _uses(node.body)]

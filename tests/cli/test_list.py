@@ -102,11 +102,12 @@ def test_long_prints_all_of_every_spec(folder: Path) -> None:
 
 
 def test_blocks_are_printed_as_the_formatter_lays_them_out(folder: Path) -> None:
-    stages = "adapt { update<-half*update }\nproject { parameter <- sign(parameter) }\n"
+    stages = "adapt {\n# a reason\nupdate<-half*update }  \nproject { parameter <- sign(parameter) }\n"
     Path("specs/small.muon").write_text(f"optimizer Small\nhyper lr = 1\nlet half = 1/2\n{stages}")
     assert run("small").stdout.startswith("""small: Small
   hypers         lr = 1
   adapt          {
+                   # a reason
                    update <- half * update
                  }
   where          half = 1 / 2
