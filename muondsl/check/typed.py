@@ -224,8 +224,19 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A constant that is a list of equally long lists of numbers, such as the coefficients of polynomials."""
+
+    name: str
+    source: str | None
+    rows: tuple[tuple[Scalar, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedSpec:
-    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source."""
+    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source;
+    `tables` are those used that are tables, whether they name a source or not.
+    """
 
     name: str
     docstring: str
@@ -237,6 +248,7 @@ class CheckedSpec:
     overrides: tuple[tuple[str, str | tuple[str, ...]], ...]
     routes: tuple[Route, ...]
     checkpoints: tuple[Checkpoint, ...]
+    tables: tuple[Table, ...] = ()
     warnings: tuple[Diagnostic, ...] = field(compare=False, default=())
     span: Span = field(compare=False, default=NOWHERE)
 
