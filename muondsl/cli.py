@@ -85,8 +85,14 @@ def compile(
     if errors:
         raise SpecError(errors)
     for file, span in done:
-        path = (check_current if check else write)(file, output, span)
-        click.echo(f"{path.as_posix()} {'is current' if check else 'written'}")
+        try:
+            path = (check_current if check else write)(file, output, span)
+        except SpecError as error:
+            errors += error.diagnostics
+        else:
+            click.echo(f"{path.as_posix()} {'is current' if check else 'written'}")
+    if errors:
+        raise SpecError(errors)
     if target_names:
         from muondsl.gpu_commands import compile_for
 

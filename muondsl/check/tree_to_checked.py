@@ -108,7 +108,7 @@ class _Spec:
         routes = check_routes(self._nearest(ast.Route), otherwise is not None, shared, self.report)
         views = check_views(self._nearest(ast.View), matrix is not None, shared, self.report)
         self._require_apart(hypers, matrix, otherwise)
-        used = {"lr", *(name for update in (matrix, otherwise) if update for name in _hypers_read(update))}
+        used = {"lr", *(name for update in (matrix, otherwise) if update for name in typed.hypers_read(update))}
         if self.report.failures == failures:
             self._require_read(used)
         own = self.modules.chain[0]
@@ -120,7 +120,9 @@ class _Spec:
             self._cited(),
             matrix,
             otherwise,
-            check_overrides(overrides, set(_hypers_read(otherwise)) if otherwise else set(), hypers, self.report),
+            check_overrides(
+                overrides, {"lr", *typed.hypers_read(otherwise)} if otherwise else set(), hypers, self.report
+            ),
             routes,
             views,
             tuple(
@@ -266,12 +268,3 @@ def _in_order(definitions: Mapping[str, ast.Const] | Mapping[str, ast.Let], repo
 
 def _names(node: ast.Expression) -> Iterator[tuple[str, Span]]:
     return ((part.identifier, part.span) for part in ast.walk(node) if isinstance(part, ast.Name))
-
-
-def _hypers_read(update: typed.Update) -> Iterator[str]:
-    """The hypers that an update reads, `lr` among them."""
-    yield "lr"
-    for part in typed.scalars(update):
-        for symbol in scalar.symbols(part):
-            if symbol.kind == "hyper":
-                yield symbol.name

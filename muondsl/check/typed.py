@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from muondsl.diagnostics.diagnostic import Diagnostic
 from muondsl.diagnostics.span import NOWHERE, Span
-from muondsl.ir.scalar import Scalar, Symbol
+from muondsl.ir.scalar import Scalar, Symbol, symbols
 from muondsl.ir.types import MATRIX, Axis, Dims, Format
 
 if TYPE_CHECKING:
@@ -258,6 +258,12 @@ def scalars(update: Update) -> Iterator[Scalar]:
     for stage in update.stages:
         for statement in stage.statements:
             yield from _scalars_of_statement(statement)
+
+
+def hypers_read(update: Update) -> Iterator[str]:
+    """The hypers that the stages of an update read, once for each place."""
+    for part in scalars(update):
+        yield from (symbol.name for symbol in symbols(part) if symbol.kind == "hyper")
 
 
 def _scalars_of_statement(statement: Statement) -> Iterator[Scalar]:

@@ -98,6 +98,8 @@ def divide(optimizer: type[SpecOptimizer], shapes: Sequence[Shape]) -> dict[str,
     hidden matrices are taken for its matrices, as its user would give them to it. Raises CostError for a parameter that
     the optimizer would refuse.
     """
+    if "matrix" not in optimizer.states:
+        return {"otherwise": list(shapes)}
     routes = optimizer.routes or {"matrix": _is_hidden_matrix, "otherwise": lambda one: not _is_hidden_matrix(one)}
     router = Router(optimizer.__name__, tuple(routes), routes, optimizer.views)
     named = [(shape.name, torch.empty(shape.sizes, device="meta")) for shape in shapes]

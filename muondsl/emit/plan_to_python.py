@@ -17,7 +17,7 @@ from muondsl.emit.python_scalar import quoted, to_python
 from muondsl.emit.roll_loops import Loop, roll_loops
 from muondsl.emit.standalone import inline_runtime
 from muondsl.emit.torch_statements import FORMATS, Statement, statements
-from muondsl.emit.words import class_text, default_text, docstring, module_text
+from muondsl.emit.words import class_text, default_text, docstring, hypers_of_otherwise, module_text
 from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
 from muondsl.ir.reserved import KEYWORDS, LOCALS
@@ -103,8 +103,12 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
         "updates": updates,
         "hypers": [_hyper(hyper) for hyper in spec.hypers],
         "overrides": [
-            {"name": name, "default": default_text(default), "type": _hyper_type(default)}
-            for name, default in spec.overrides
+            {
+                "name": hyper.name,
+                "default": default_text(default) if default is not None else "None",
+                "type": _hyper_type(hyper.default) + (" | None" if default is None else ""),
+            }
+            for hyper, default in hypers_of_otherwise(spec)
         ],
         "scales": list(_scales(spec)),
         "routes": list(_routes(spec)),

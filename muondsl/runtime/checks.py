@@ -34,7 +34,13 @@ def check_parameter(name: str, parameter: Tensor) -> None:
         raise TypeError(f"{name} only supports floating-point parameters but got: {parameter.dtype}")
     if torch.is_complex(parameter):
         raise RuntimeError(f"{name} does not support complex parameters")
-    # FSDP marks both its flat parameters and, with use_orig_params, those that are shards of them.
+    _check_whole(name, parameter)
+
+
+def _check_whole(name: str, parameter: Tensor) -> None:
+    """Wrappers may put shards in the place of parameters that were whole when they were added. FSDP marks both its flat
+    parameters and, with use_orig_params, those that are pieces of them.
+    """
     if any(hasattr(parameter, mark) for mark in ("placements", "_is_flat_param", "_fsdp_flattened")):
         raise TypeError(f"{name} does not support sharded or flattened parameters: {type(parameter).__name__}")
 
@@ -81,6 +87,7 @@ def _check_parameter_now(optimizer: SpecOptimizer, route: str, parameter: Tensor
         )
     if gradient is None:
         return
+    _check_whole(name, parameter)
     _check_gradient(name, parameter, gradient)
     added = optimizer.added.get(parameter)
     if added is None and route == "matrix":

@@ -66,7 +66,8 @@ class SpecOptimizer(Optimizer):
         foreach: bool | None = None,
         differentiable: bool = False,
     ) -> None:
-        """`otherwise_defaults` are the defaults of hypers in groups of that route; the rest is as in `Options`.
+        """`otherwise_defaults` are the defaults of hypers in groups of that route, None for those of matrices; the rest
+        is as in `Options`.
 
         Raises ValueError for a hyper outside its range, for parameters that no route or more than one route
         claims, or whose name or role is not known where the spec asks, for one that no view makes a matrix on the route
@@ -79,13 +80,14 @@ class SpecOptimizer(Optimizer):
         self.backend = Backend(self._options)
         self.added: dict[Tensor, Added] = {}
         self._given = dict(views or {}), dict(roles or {})
-        self._otherwise_defaults = dict(otherwise_defaults or {})
+        self._otherwise_defaults = {name: each for name, each in (otherwise_defaults or {}).items() if each is not None}
         for hyper in self.hypers:
             hyper.check(defaults[hyper.name])
             if hyper.name in self._otherwise_defaults:
                 replace(hyper, name=f"otherwise_{hyper.name}").check(self._otherwise_defaults[hyper.name])
         super().__init__(params, defaults)
-        self._router.check_all_given(name for group in self.param_groups for name in group.get("param_names", ()))
+        routes = {name: group["route"] for group in self.param_groups for name in group.get("param_names", ())}
+        self._router.check_all_given(routes)
         self._check_routes()
         if fused:
             for group in self.param_groups:
@@ -118,7 +120,8 @@ class SpecOptimizer(Optimizer):
         convolutions, stacks of experts. `roles` among the arguments corrects what is found.
         """
         found = model_roles(model)
-        roles = {**found, **chosen_roles(arguments.pop("roles", {}), found)}
+        given = arguments.pop("roles", {})
+        roles = {**given, **found, **chosen_roles(given, found)}
         return cls(model.named_parameters(), **arguments, roles=roles)
 
     @property

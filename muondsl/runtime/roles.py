@@ -100,7 +100,7 @@ def _role(module: nn.Module, last: str, path: str, parameter: Tensor, widths: se
     if _is_norm(module) and parameter.ndim < 2:
         return "norm"
     if isinstance(module, nn.Linear) and last == "weight":
-        return "head" if module.out_features in widths else next(iter(by_name))
+        return "head" if module.out_features in widths or by_name == {"head"} else "matrix"
     if parameter.ndim > 2 and len(by_name) > 1:
         return "expert"
     (role,) = by_name

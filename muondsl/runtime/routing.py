@@ -4,7 +4,7 @@ default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -158,13 +158,20 @@ class Router:
             raise ValueError(f"{self.owner} has more than one view for {parameter}: {texts}")
         return claims[0] if claims else None
 
-    def check_all_given(self, names: Iterable[str]) -> None:
-        """Raises ValueError for a view or role that no parameter has."""
-        names = [plain_name(name) for name in names]
+    def check_all_given(self, routes: Mapping[str, str]) -> None:
+        """Raises ValueError for a view of no matrix and for a role of no parameter, of those whose routes are given by
+        their names.
+        """
+        names = {plain_name(name): route for name, route in routes.items()}
         for what, given in (("views", self.given_views), ("roles", self.given_roles)):
             for pattern in given:
-                if not any(pattern == name or fnmatchcase(name, pattern) for name in names):
+                found = {route for name, route in names.items() if pattern == name or fnmatchcase(name, pattern)}
+                if not found:
                     raise ValueError(f"{what} has {pattern!r}, but {self.owner} has no parameter of such a name")
+                if what == "views" and MATRIX not in found:
+                    raise ValueError(
+                        f"{what} has {pattern!r}, but it takes the route {OTHERWISE}: nothing is seen in it"
+                    )
 
 
 def _name_and_tensor(member: Any) -> tuple[str | None, Tensor]:

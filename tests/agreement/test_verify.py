@@ -21,35 +21,34 @@ from muondsl.ir import scalar as sc
 from muondsl.ir.interpreter import Noise
 from muondsl.ir.types import PARAM, DType
 from muondsl.optimize import order
-
-SPECS = sorted(Path("specs").glob("*.muon"))
+from tests.specs import CORE, every_spec_costly, path_of
 
 
 @cache
-def verified(spec: Path) -> agreement.Agreement:
+def verified(name: str) -> agreement.Agreement:
     """The paths of torch; kernels of every spec are the subject of `tests/triton/test_interpreted_specs.py`."""
-    return agreement.verify(spec, interpreter=False)
+    return agreement.verify(path_of(name), interpreter=False)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_every_path_of_a_spec_agrees_with_the_oracle(spec: Path) -> None:
-    found = verified(spec)
+@every_spec_costly
+def test_every_path_of_a_spec_agrees_with_the_oracle(name: str) -> None:
+    found = verified(name)
     assert found.is_good, str(found)
     routes = 2 if "otherwise" in str(found) else 1
     assert len(found.rows) == len(agreement.WAYS) * (6 + 4 * (routes - 1))
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_in_fp32_the_movement_is_right_to_five_digits(spec: Path) -> None:
+@pytest.mark.parametrize("name", CORE)
+def test_in_fp32_the_movement_is_right_to_five_digits(name: str) -> None:
     """Nanochat with one row or column is the exception: Polar Express magnifies rounding there two hundred times."""
-    for row in verified(spec).rows:
-        is_magnified = spec.stem == "nanochat" and row.route == "matrix" and 1 in row.shape
+    for row in verified(name).rows:
+        is_magnified = name == "nanochat" and row.route == "matrix" and 1 in row.shape
         if "fp32" in row.path and row.dtype == "float32":
             assert row.error <= (5e-5 if is_magnified else 1e-5), row
 
 
 def test_the_table_prints_every_comparison_and_the_fingerprint() -> None:
-    found = verified(SPECS[-1])
+    found = verified(CORE[-1])
     text = str(found)
     assert found.fingerprint in text
     assert f"{len(found.rows)} of {len(found.rows)} comparisons agree" in text
@@ -115,7 +114,7 @@ def test_a_defect_of_a_pass_is_seen(defect: str, monkeypatch: pytest.MonkeyPatch
         return replace(program, definitions=changed)
 
     monkeypatch.setattr(order, "FAITHFUL", (*order.FAITHFUL, broken))
-    found = agreement.verify(Path("specs/torch_muon.muon"), interpreter=False)
+    found = agreement.verify(path_of("torch_muon"), interpreter=False)
     assert any(not row.is_good for row in found.rows if "faithful" in row.path)
     assert all(row.is_good for row in found.rows if "fast fp" in row.path)
 

@@ -81,6 +81,16 @@ def test_check_tells_a_current_file_from_a_stale_a_missing_and_an_edited_one(fol
     assert generated.read_bytes() == before
 
 
+def test_check_reports_every_file_that_is_not_current(folder: Path) -> None:
+    for name in ("first", "second", "third"):
+        Path(f"{name}.muon").write_text(GOOD.replace("Small", name.capitalize()))
+    run("compile", "second.muon")
+    result = run("compile", "--check", "first.muon", "second.muon", "third.muon")
+    assert result.exit_code == 1
+    assert result.stdout == "generated/second.py is current\n"
+    assert result.stderr.count("error[M0802]") == 2
+
+
 def test_a_file_that_was_not_generated_is_not_overwritten(folder: Path) -> None:
     Path("small.muon").write_text(GOOD)
     Path("generated").mkdir()

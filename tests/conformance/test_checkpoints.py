@@ -20,10 +20,12 @@ from generated.torch_muon import TorchMuon
 from muondsl.runtime import SpecOptimizer
 from tests.runtime.subjects import (
     CLASSES,
+    CORE_CLASSES,
     Optimizer,
     advance,
     assert_same,
     every_class,
+    every_class_with_states,
     new_groups,
     new_parameters,
     random,
@@ -46,7 +48,7 @@ def beside(optimizer: SpecOptimizer) -> SpecOptimizer:
         {"params": [Parameter(each.detach().clone()) for each in group["params"]], "route": group["route"], "lr": 0.5}
         for group in optimizer.param_groups
     ]
-    return type(optimizer)(groups, weight_decay=0.5)
+    return type(optimizer)(groups, **{hyper.name: 0.5 for hyper in optimizer.hypers if hyper.length is None})
 
 
 def through_a_file(saved: Saved) -> Saved:
@@ -186,13 +188,16 @@ def assert_refused(optimizer: SpecOptimizer, saved: Saved, complaint: str, **opt
 
 @every_class
 def test_the_checkpoint_of_another_spec_is_refused(kind: Optimizer) -> None:
-    others = [each for each in CLASSES if each is not kind]
-    for other in others:
+    for other in (each for each in CORE_CLASSES if each is not kind):
         optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
         advance(optimizer, [0])
         writer = other([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
         advance(writer, [0])
         assert_refused(optimizer, writer.state_dict(), f"another spec.*{other.fingerprint}.*{kind.__name__}")
+
+
+def test_no_two_specs_have_one_fingerprint() -> None:
+    assert len({kind.fingerprint for kind in CLASSES}) == len(CLASSES)
 
 
 def test_another_spec_is_accepted_on_demand_where_states_are_the_same() -> None:
@@ -255,7 +260,7 @@ def without_its_fingerprint(saved: Saved) -> None:
     saved["param_groups"][-1].pop("ns_steps", None)
 
 
-@every_class
+@every_class_with_states
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [

@@ -12,6 +12,7 @@ from tests.runtime.subjects import (
     advance,
     assert_same,
     every_class,
+    every_class_that_rests,
     new_groups,
     new_parameters,
     random,
@@ -20,7 +21,7 @@ from tests.runtime.subjects import (
 )
 
 
-@every_class
+@every_class_that_rests
 def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
     still, moving = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 1))
     groups = [{"params": [still], "lr": 0.0}, {"params": [moving]}]

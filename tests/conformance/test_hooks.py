@@ -13,6 +13,7 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     every_class,
+    every_class_with_states,
     flat,
     new_groups,
     new_parameters,
@@ -105,7 +106,7 @@ def test_hooks_on_loading_run_in_their_order(kind: Optimizer) -> None:
     assert seen == ["pre 0.5", "pre 0.25", "first", "post 0.25"]
 
 
-@every_class
+@every_class_with_states
 def test_a_hook_may_adapt_a_checkpoint_before_it_is_checked(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind, torch.bfloat16)))
     advance(optimizer, [0])

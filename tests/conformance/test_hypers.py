@@ -27,6 +27,10 @@ def scalar_hypers(kind: Optimizer) -> list[str]:
     return [hyper.name for hyper in kind.hypers if hyper.length is None]
 
 
+LATER = {("ModdedNanogpt", "cooldown")}
+"""Hypers that the next step does not depend on."""
+
+
 @every_class
 def test_hypers_are_keywords_of_the_constructor_in_their_order(kind: Optimizer) -> None:
     keywords = inspect.signature(kind).parameters
@@ -108,16 +112,16 @@ def test_hypers_with_several_numbers_are_checked_one_by_one(kind: Optimizer) -> 
 
 @every_class
 def test_a_changed_hyper_acts_at_the_next_step_as_if_built_with_it(kind: Optimizer) -> None:
-    for hyper in kind.hypers:
+    for hyper in (each for each in kind.hypers if (kind.__name__, each.name) not in LATER):
         value = 0.5 if hyper.length is None else (0.5,) * hyper.length
-        changed, untouched = kind(new_groups(new_parameters(kind))), kind(new_groups(new_parameters(kind)))
+        changed, untouched = (kind(new_groups(new_parameters(kind), lr=0.1)) for _ in range(2))
         advance(changed, [0])
         advance(untouched, [0])
         copies = {
             group["route"]: [Parameter(each.detach().clone()) for each in group["params"]]
             for group in changed.param_groups
         }
-        built = kind(new_groups(copies, **{hyper.name: value}))
+        built = kind(new_groups(copies, **{"lr": 0.1, hyper.name: value}))
         for group, other in zip(changed.param_groups, built.param_groups, strict=True):
             group[hyper.name] = value
             for parameter, copy in zip(group["params"], other["params"], strict=True):

@@ -15,6 +15,9 @@ from tests.runtime.subjects import (
     advance,
     assert_same,
     every_class,
+    every_class_costly,
+    every_class_that_rests,
+    every_class_with_states,
     flat,
     new_groups,
     new_parameters,
@@ -34,7 +37,7 @@ def test_a_step_moves_every_parameter_against_its_gradient(kind: Optimizer) -> N
         assert float(((parameter.detach() - begin) * parameter.grad).sum()) < 0
 
 
-@every_class
+@every_class_that_rests
 def test_a_closure_is_evaluated_with_gradients_and_its_loss_returned(kind: Optimizer) -> None:
     parameters = new_parameters(kind)
     optimizer = kind(new_groups(parameters, lr=0.01))
@@ -117,7 +120,7 @@ def test_gradients_are_never_modified(kind: Optimizer, dtype: torch.dtype) -> No
         assert_same([parameter.grad for parameter in flat(parameters)], before)
 
 
-@every_class
+@every_class_that_rests
 def test_zero_gradients_without_decay_leave_parameters_as_they_are(kind: Optimizer) -> None:
     parameters = new_parameters(kind)
     optimizer = kind(new_groups(parameters, weight_decay=0.0))
@@ -154,7 +157,8 @@ def test_a_strided_view_of_a_larger_tensor_is_stepped_like_a_copy_of_it(kind: Op
     optimizers = [kind([{"params": [each], "route": "matrix"}]) for each in (view, plain)]
     for optimizer in optimizers:
         advance(optimizer, range(3))
-    assert torch.equal(view, plain)
+    # A norm of the parameter itself sums its elements in the order in which they lie.
+    assert torch.allclose(view, plain, rtol=0, atol=1e-6 if kind.__name__ == "MuonHyperball" else 0)
     assert torch.equal(storage[1::2], rest)
 
 
@@ -185,7 +189,7 @@ def test_states_have_the_format_of_their_parameter_unless_the_spec_says_otherwis
             assert found == expected | ({"step": torch.float32} if route in kind.counts_steps else {})
 
 
-@every_class
+@every_class_with_states
 def test_states_have_the_memory_format_of_the_gradient(kind: Optimizer) -> None:
     parameter = Parameter(random((6, 4), 1))
     parameter.grad = random((4, 6), 2).T
@@ -239,7 +243,7 @@ def test_optimizers_of_one_parameter_step_within_backward(kind: Optimizer) -> No
     assert_same([each.detach() for each in flat(parameters)], [each.detach() for each in flat(others)])
 
 
-@every_class
+@every_class_costly
 def test_fifty_steps_leave_no_tensors_behind(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from muondsl.cost.devices import DEVICES, Format
 from muondsl.cost.estimate import Estimate, RouteEstimate, estimate
 from muondsl.cost.shapes import Shape
 from muondsl.cost.work import Work
 from muondsl.pipeline import Options
-
-SPECS = Path(__file__).parents[2] / "specs"
-ALL_SPECS = sorted(SPECS.glob("*.muon"))
+from tests.specs import path_of
 
 
 def matrices(*sizes: tuple[int, ...]) -> list[Shape]:
@@ -27,7 +24,7 @@ def estimated(
     parameters: Format = "fp32",
     options: Options | None = None,
 ) -> Estimate:
-    return estimate(SPECS / f"{spec}.muon", shapes, DEVICES[device], parameters=parameters, options=options)
+    return estimate(path_of(spec), shapes, DEVICES[device], parameters=parameters, options=options)
 
 
 def only_route(found: Estimate) -> RouteEstimate:

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from muondsl.cli import main
-from tests.cost.expected import SPECS
+from tests.specs import SPECS
 
 
 def run(*arguments: str) -> Result:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from muondsl.cost.devices import DEVICES, find_device
 from muondsl.cost.errors import CostError, UnknownDeviceError
-from muondsl.cost.estimate import Estimate
+from muondsl.cost.estimate import Estimate, estimate
 from muondsl.cost.report import WIDTH, to_text
 from muondsl.cost.shapes import NAMED, Shape
 from muondsl.cost.summary import ratios, to_data
@@ -106,6 +106,17 @@ def test_nothing_reduces_a_whole_matrix_before_it_is_used_in_moonlight() -> None
 def test_a_spec_in_fp64_has_no_estimate() -> None:
     with pytest.raises(CostError, match="Moonlight has no Triton form to estimate: it computes in fp64"):
         estimated("moonlight", matrices((64, 64)), options=Options(precision="fp64"))
+
+
+def test_a_spec_of_otherwise_alone_takes_all() -> None:
+    found = estimate("optimizer Adam\nhyper lr = 1\notherwise adamw()\n", NAMED["gpt2"], DEVICES["h100"])
+    assert [(route.route, route.parameters) for route in found.routes] == [("otherwise", len(NAMED["gpt2"]))]
+
+
+def test_matrices_that_are_seen_in_a_parameter_are_counted_each() -> None:
+    fused, apart = [Shape("experts", (4, 256, 128))], [Shape(f"w{index}", (256, 128)) for index in range(4)]
+    one, other = (estimated("moonlight", shapes) for shapes in (fused, apart))
+    assert one.routes == other.routes
 
 
 def test_a_parameter_that_no_route_takes_is_named() -> None:

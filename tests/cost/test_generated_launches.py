@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +17,8 @@ from muondsl.pipeline import Options
 from muondsl.runtime.iteration import iteration_flops
 from muondsl.runtime.step_plan import launches_of
 from muondsl.schedule.launches import Iterate
-from tests.cost.expected import ALL_SPECS, matrices
+from tests.cost.expected import matrices
+from tests.specs import CORE, WITH_KERNELS, path_of
 
 MIXED = [
     *matrices((640, 1536), (1536, 640), (600, 600), (600, 600), (509, 2041), (64, 256), (17, 33), (1, 48), (48, 1)),
@@ -30,12 +31,17 @@ def parts(title: str) -> set[str]:
     return set(title.split("; "))
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("spec", ALL_SPECS, ids=lambda path: path.stem)
-def test_launches_are_those_of_the_class(spec: Path, device: str) -> None:
-    optimizer = load(spec)
+def devices_of(name: str) -> list[Any]:
+    """All of them for the core, and one for the others where time matters."""
+    is_costly = {device: name not in CORE and device != "h100" for device in DEVICES}
+    return [pytest.param(name, device, marks=pytest.mark.slow if is_costly[device] else ()) for device in DEVICES]
+
+
+@pytest.mark.parametrize(("name", "device"), [each for name in WITH_KERNELS for each in devices_of(name)])
+def test_launches_are_those_of_the_class(name: str, device: str) -> None:
+    optimizer = load(path_of(name))
     divided = divide(optimizer, MIXED)
-    for route in estimate(spec, MIXED, DEVICES[device]).routes:
+    for route in estimate(path_of(name), MIXED, DEVICES[device]).routes:
         sizes = [shape.sizes for shape in divided[route.route]]
         launches = launches_of(optimizer, route.route, sizes, architecture=DEVICES[device].architecture)
         ours = [(work.kernel, parts(work.title), work.matrices) for work in route.works]
@@ -43,7 +49,7 @@ def test_launches_are_those_of_the_class(spec: Path, device: str) -> None:
 
 
 def test_gpt2_has_the_launches_of_the_class_in_bf16_too() -> None:
-    spec = next(path for path in ALL_SPECS if path.stem == "nanochat")
+    spec = path_of("nanochat")
     optimizer = load(spec)
     divided = divide(optimizer, NAMED["gpt2"])
     for route in estimate(spec, NAMED["gpt2"], DEVICES["a100"], parameters="bf16").routes:
@@ -54,7 +60,7 @@ def test_gpt2_has_the_launches_of_the_class_in_bf16_too() -> None:
 
 @pytest.mark.parametrize("numerics", ["fast", "faithful"])
 def test_product_flops_are_those_that_the_runtime_counts(numerics: str) -> None:
-    spec = next(path for path in ALL_SPECS if path.stem == "moonlight")
+    spec = path_of("moonlight")
     options = Options("fast" if numerics == "fast" else "faithful")
     shapes = [shape for shape in MIXED if len(shape.sizes) == 2 and min(shape.sizes) > 128]
     plan = pipeline(spec, options).launches()[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muondsl.parse.text_to_tree import KEYWORDS
+from tests.specs import CORE, SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,8 @@ adapt {
   state v[rows, 1]: fp32 = zeros
   v <- if step == 0 and not cautious then mean(update**2, over = cols) else lerp(v, mean(update**2), -1)
 }
-route matrix ndim == 2 and not named(["*.embed*", "lm_head*"]) or names[0] >= 1
+route matrix ndim == 2 and not named(["*.embed*", "lm_head*"]) or names[0] >= 1 and role(matrix, conv)
+view transpose, split(3) where named("*qkv*") or not role(head)
 otherwise adamw() with lr = 3e-4, eps = 1e-10
 checkpoint "torch.optim.Muon" with nesterov = true, eps = 1e-7
 """
@@ -140,8 +142,8 @@ _BRACKETS = (
 
 
 def seed_specs() -> tuple[str, ...]:
-    """The examples above, the specs of the repository and the rules that come with it."""
-    paths = sorted([*ROOT.glob("specs/*.muon"), *ROOT.glob("muondsl/rules/*.muon")])
+    """The examples above, some specs of the repository and the rules that come with it."""
+    paths = sorted([*(SPECS / f"{name}.muon" for name in CORE), *ROOT.glob("muondsl/rules/*.muon")])
     return (*EXAMPLES, *(path.read_text("utf-8") for path in paths))
 
 

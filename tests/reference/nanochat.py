@@ -56,9 +56,11 @@ def adamw(
     *,
     lr: float,
     weight_decay: float,
+    betas: tuple[float, float] = (0.8, 0.95),
 ) -> Tensor:
-    """θ ← θ(1 − ηλ), θ ← θ − η·m̂/(√v̂ + 1e-10), with β = (0.8, 0.95)."""
-    state["m"] = 0.8 * state["m"] + 0.2 * gradient
-    state["v"] = 0.95 * state["v"] + 0.05 * gradient**2
-    first, second = state["m"] / (1 - 0.8**step), state["v"] / (1 - 0.95**step)
+    """θ ← θ(1 − ηλ), θ ← θ − η·m̂/(√v̂ + 1e-10)."""
+    beta1, beta2 = betas
+    state["m"] = beta1 * state["m"] + (1 - beta1) * gradient
+    state["v"] = beta2 * state["v"] + (1 - beta2) * gradient**2
+    first, second = state["m"] / (1 - beta1**step), state["v"] / (1 - beta2**step)
     return parameter * (1 - lr * weight_decay) - lr * first / (second.sqrt() + 1e-10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,21 +12,40 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from muondsl.runtime import SpecOptimizer
+from tests.specs import ALL, CORE, SPECS
 
-ROOT = Path(__file__).parents[2]
+ROOT = SPECS.parent
 
 Optimizer = type[SpecOptimizer]
 
 
-def generated_class(path: Path) -> Optimizer:
-    module = import_module(f"generated.{path.stem}")
+def generated_class(spec: str) -> Optimizer:
+    module = import_module(f"generated.{spec}")
     (name,) = module.__all__
     found: Optimizer = getattr(module, name)
     return found
 
 
-CLASSES = [generated_class(path) for path in sorted((ROOT / "generated").glob("*.py"))]
-every_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+CLASSES = [generated_class(spec) for spec in ALL]
+CORE_CLASSES = [generated_class(spec) for spec in CORE]
+
+
+def each_of(kinds: Iterable[Optimizer], *, is_costly: bool = False) -> pytest.MarkDecorator:
+    """Parametrizes a test; one that is costly runs on classes out of the core by `make test-slow`."""
+    marks = {kind: pytest.mark.slow if is_costly and kind not in CORE_CLASSES else () for kind in kinds}
+    return pytest.mark.parametrize(
+        "kind", [pytest.param(kind, marks=mark, id=kind.__name__) for kind, mark in marks.items()]
+    )
+
+
+every_class = each_of(CLASSES)
+every_class_costly = each_of(CLASSES, is_costly=True)
+every_class_with_kernels = each_of(kind for kind in CLASSES if kind.launches)
+every_class_with_states = each_of(kind for kind in CLASSES if kind.states["matrix"])
+
+# These bring a parameter to where it has to be, however short the step is.
+RETRACTING = ("Spel",)
+every_class_that_rests = each_of(kind for kind in CLASSES if kind.__name__ not in RETRACTING)
 
 MATRICES = ((6, 4), (4, 6), (5, 5))
 OTHERS = ((4,), (3, 2, 2), ())

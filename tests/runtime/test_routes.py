@@ -18,10 +18,9 @@ from generated.keller_jordan import KellerJordan
 from generated.moonlight import Moonlight
 from generated.torch_muon import TorchMuon
 from muondsl.runtime import SpecOptimizer
-from tests.runtime.subjects import CLASSES, Optimizer, advance, every_class, random
+from tests.runtime.subjects import CORE_CLASSES, Optimizer, advance, each_of, every_class, random
 
-ROUTED = [kind for kind in CLASSES if kind.routes]
-routed = pytest.mark.parametrize("kind", ROUTED, ids=lambda kind: kind.__name__)
+routed = each_of(kind for kind in CORE_CLASSES if kind.routes)
 
 OVERLAPPING = """
 optimizer Overlapping
@@ -204,6 +203,9 @@ def test_otherwise_lr_is_the_default_of_that_route_alone() -> None:
     assert rates(KellerJordan(some(), otherwise_lr=0.25)) == {"matrix": 0.02, "otherwise": 0.25}
     assert rates(KellerJordan([{"params": some(), "lr": 0.125}])) == {"matrix": 0.125, "otherwise": 0.125}
     assert rates(Moonlight(some(), lr=0.5)) == {"matrix": 0.5, "otherwise": 0.5}
+    assert rates(Moonlight(some(), lr=0.5, otherwise_lr=0.25)) == {"matrix": 0.5, "otherwise": 0.25}
+    decays = Moonlight(some(), weight_decay=0.5, otherwise_weight_decay=0.0).param_groups
+    assert [group["weight_decay"] for group in decays] == [0.5, 0.0]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])

@@ -11,8 +11,7 @@ from muondsl.ir import program as ir
 from muondsl.pipeline import Options
 from muondsl.schedule.plan import Fresh, Inline, InPlace, Kernel, UpdatePlan
 from muondsl.schedule.printer import print_plan
-
-SPECS = sorted(Path("specs").glob("*.muon"))
+from tests.specs import CORE, every_spec, path_of
 
 
 def plan(spec: str | Path, route: str = "matrix") -> UpdatePlan:
@@ -28,16 +27,16 @@ LAUNCHES = {"torch_muon": 18, "torch_muon_plain": 18, "moonlight": 18, "keller_j
 @pytest.mark.parametrize("name", LAUNCHES)
 def test_launches_of_a_matrix(name: str) -> None:
     """Two before the products (the norm ends a kernel), three a step of the iteration, and what follows."""
-    assert len(plan(Path(f"specs/{name}.muon")).kernels) == LAUNCHES[name]
+    assert len(plan(path_of(name)).kernels) == LAUNCHES[name]
 
 
 def test_adamw_is_one_launch() -> None:
-    assert len(plan(Path("specs/moonlight.muon"), "otherwise").kernels) == 1
+    assert len(plan(path_of("moonlight"), "otherwise").kernels) == 1
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_every_definition_is_in_one_kernel_behind_what_it_reads(spec: Path) -> None:
-    for update in pipeline(spec, Options()).plan().updates():
+@every_spec
+def test_every_definition_is_in_one_kernel_behind_what_it_reads(name: str) -> None:
+    for update in pipeline(path_of(name), Options()).plan().updates():
         seen = {each.value for each in update.program.definitions if isinstance(each.operation, ir.Input)}
         for kernel in update.kernels:
             for assignment in kernel.assignments:
@@ -51,18 +50,18 @@ def products(kernel: Kernel) -> int:
     return sum(isinstance(each.definition.operation, ir.MatMul | ir.Gemm) for each in kernel.assignments)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_a_product_shares_its_kernel_with_views_alone(spec: Path) -> None:
-    for update in pipeline(spec, Options()).plan().updates():
+@every_spec
+def test_a_product_shares_its_kernel_with_views_alone(name: str) -> None:
+    for update in pipeline(path_of(name), Options()).plan().updates():
         for kernel in update.kernels:
             work = [e for e in kernel.assignments if not isinstance(e.definition.operation, ir.Transpose | ir.Orient)]
             assert products(kernel) == (1 if kernel.kind == "product" else 0)
             assert kernel.kind == "elementwise" or len(work) == 1
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_states_and_parameter_are_updated_in_place_without_copies(spec: Path) -> None:
-    for update in pipeline(spec, Options()).plan().updates():
+@pytest.mark.parametrize("name", CORE)
+def test_states_and_parameter_are_updated_in_place_without_copies(name: str) -> None:
+    for update in pipeline(path_of(name), Options()).plan().updates():
         assert update.copies == ()
         for result in update.program.results:
             assert isinstance(update.assignment(result.value).placement, InPlace)
@@ -86,7 +85,7 @@ momentum {
 
 def test_a_conversion_of_a_state_is_never_written_over() -> None:
     """With parameters in bf16 the conversion is the state itself: torch.optim.Muon overwrites its momentum here."""
-    update = plan(Path("specs/torch_muon_plain.muon"))
+    update = plan(path_of("torch_muon_plain"))
     converted = next(e for k in update.kernels for e in k.assignments if isinstance(e.definition.operation, ir.Convert))
     overwritten = [e.placement.of for k in update.kernels for e in k.assignments if isinstance(e.placement, InPlace)]
     oriented = next(e for k in update.kernels for e in k.assignments if isinstance(e.definition.operation, ir.Orient))
@@ -96,12 +95,12 @@ def test_a_conversion_of_a_state_is_never_written_over() -> None:
 
 def test_the_parameter_is_read_by_one_kernel_only() -> None:
     for name in LAUNCHES:
-        readers = [kernel for kernel in plan(Path(f"specs/{name}.muon")).kernels if "parameter" in kernel.reads]
+        readers = [kernel for kernel in plan(path_of(name)).kernels if "parameter" in kernel.reads]
         assert len(readers) == 1
 
 
 def test_names_are_those_of_the_spec() -> None:
-    update = plan(Path("specs/nanochat.muon"))
+    update = plan(path_of("nanochat"))
     names = {e.name for k in update.kernels for e in k.assignments if not isinstance(e.placement, Inline)}
     expected = {"momentum_buffer", "update", "s", "polynomial", "mean_square", "second_momentum_buffer"}
     assert expected <= names
@@ -109,7 +108,7 @@ def test_names_are_those_of_the_spec() -> None:
 
 
 def test_the_printed_plan_tells_kernels_buffers_and_traffic() -> None:
-    printed = print_plan(pipeline(Path("specs/torch_muon.muon"), Options()).plan())
+    printed = print_plan(pipeline(path_of("torch_muon"), Options()).plan())
     assert printed.startswith("plan matrix: 18 launches {\n  host scale = sqrt(max(1, (rows / cols)))\n")
     assert "kernel 1 elementwise: reads %momentum_buffer, %gradient; writes %momentum_buffer.2" in printed
 

@@ -17,8 +17,8 @@ from muondsl.schedule.program_to_launches import NotPlanned, plan_launches
 from tests.emit.random_specs import SpecWriter as PlainSpecWriter
 from tests.schedule.random_specs import SpecWriter
 from tests.schedule.run_launches import run_launches
+from tests.specs import WITH_KERNELS, defaults_of, each_of, path_of
 
-SPECS = sorted(Path("specs").glob("*.muon"))
 SHAPES = {"matrix": ((5, 5), (7, 3), (3, 7), (1, 4), (4, 1), (1, 1)), "otherwise": ((5,), (2, 3, 2), ())}
 STEPS = 3
 
@@ -28,11 +28,7 @@ def errors(spec: str | Path) -> dict[str, float]:
     found = {}
     for numerics in NUMERICS:
         stages = pipeline(spec, Options(numerics=numerics))
-        defaults = {hyper.name: hyper.default for hyper in stages.checked().hypers}
-        hypers = {
-            name: tuple(float(str(part)) for part in value) if isinstance(value, tuple) else float(str(value))
-            for name, value in defaults.items()
-        }
+        hypers = defaults_of(stages.checked())
         plans = stages.launches()
         assert plans, "no plan"
         for plan in plans:
@@ -87,9 +83,9 @@ def kinds(plan: LaunchPlan) -> list[str]:
 # Specs of the library, and random ones.
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_plans_of_specs_do_what_the_oracle_does(path: Path) -> None:
-    check(path)
+@pytest.mark.parametrize("name", each_of(WITH_KERNELS))
+def test_plans_of_specs_do_what_the_oracle_does(name: str) -> None:
+    check(path_of(name))
 
 
 LAUNCHES = {
@@ -103,7 +99,7 @@ LAUNCHES = {
 
 @pytest.mark.parametrize("name", LAUNCHES)
 def test_launches_of_a_step(name: str) -> None:
-    assert kinds(plan(Path(f"specs/{name}.muon"))) == LAUNCHES[name]
+    assert kinds(plan(path_of(name))) == LAUNCHES[name]
 
 
 @pytest.mark.parametrize("start", range(0, 40, 10))

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,8 +13,7 @@ import torch
 from torch import Tensor
 
 import muondsl
-
-SPECS = Path(__file__).parents[2] / "specs"
+from tests.specs import SPECS
 
 
 def save_findings(cases: Mapping[str, Callable[[], Any]]) -> None:
