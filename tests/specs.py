@@ -16,6 +16,11 @@ CORE = ("keller_jordan", "moonlight", "nanochat", "torch_muon", "torch_muon_plai
 
 ALL = tuple(sorted(path.stem for path in SPECS.glob("*.muon")))
 
+WITHOUT_MATRICES = ("adamw", "lion", "nadamw", "sgd_momentum")
+"""Those of `otherwise` alone, which step a parameter of any shape."""
+
+WITH_MATRICES = tuple(name for name in ALL if name not in WITHOUT_MATRICES)
+
 WITHOUT_KERNELS = (
     "htmuon",
     "mud",

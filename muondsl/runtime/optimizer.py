@@ -294,13 +294,11 @@ class SpecOptimizer(Optimizer):
                 check_parameter(type(self).__name__, parameter)
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with the fingerprint of the spec in each group, and in groups of matrices what a compatible class
-        keeps there.
-        """
+        """As torch's, with what a compatible class keeps in its groups: those of matrices, where the spec has any."""
         saved = super().state_dict()
         extra = self.checkpoints[0].entries if self.checkpoints else {}
         for group in saved["param_groups"]:
-            group.update(extra if group["route"] == MATRIX else {})
+            group.update(extra if group["route"] == next(iter(self.states)) else {})
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any], *, any_fingerprint: bool = False) -> None:

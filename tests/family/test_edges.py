@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.parity.trajectories import gradient, loaded, start
-from tests.specs import ALL
+from tests.specs import ALL, WITHOUT_MATRICES
 
 SHAPES = ((6, 4), (4, 6), (5, 5))
 PROJECTING = ("muon_hyperball", "spel")
@@ -15,7 +15,8 @@ PROJECTING = ("muon_hyperball", "spel")
 
 def stepped(spec: str, begin: Tensor, gradients: list[Tensor], **hypers: float) -> Tensor:
     parameter = begin.clone().requires_grad_()
-    optimizer = loaded(spec)([{"params": [parameter], "route": "matrix", **hypers}])
+    route = "otherwise" if spec in WITHOUT_MATRICES else "matrix"
+    optimizer = loaded(spec)([{"params": [parameter], "route": route, **hypers}])
     for each in gradients:
         parameter.grad = each
         optimizer.step()

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from muondsl.runtime import SpecOptimizer
-from tests.specs import ALL, CORE, SPECS
+from tests.specs import CORE, SPECS, WITH_MATRICES
 
 ROOT = SPECS.parent
 
@@ -26,7 +26,7 @@ def generated_class(spec: str) -> Optimizer:
     return found
 
 
-CLASSES = [generated_class(spec) for spec in ALL]
+CLASSES = [generated_class(spec) for spec in WITH_MATRICES]
 CORE_CLASSES = [generated_class(spec) for spec in CORE]
 
 
