@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from muondsl.runtime.addresses import StepMember, matrix_blocks, member_fold, table_names
+from muondsl.runtime.checks import check_tensors
 from muondsl.runtime.step_plan import Recipe, StepPlan
 from muondsl.runtime.triton_language import HAS_TRITON, jit
 from muondsl.runtime.workspace import Arena
@@ -154,13 +155,6 @@ class Backend:
 
     def step(self, optimizer: SpecOptimizer) -> Numbered:
         """Steps what Triton steps. Returns the other parameters, with the numbers of their groups."""
-        if torch.compiler.is_compiling():
-            # Launches are no operations of torch that a compiler could follow. Naming it at import would import it.
-            outside: Numbered = torch.compiler.disable(self._step)(optimizer)
-            return outside
-        return self._step(optimizer)
-
-    def _step(self, optimizer: SpecOptimizer) -> Numbered:
         self._check_warmed_up(optimizer)
         buckets, others = self._divided(optimizer)
         ready: list[tuple[Bucket, StepPlan, list[StepMember]]] = []
@@ -222,7 +216,7 @@ class Backend:
         key = (bucket, len(optimizer.param_groups), tuple([member.layout() for member in members]))
         if key not in self._plans:
             for member in members:
-                _check_tensors(optimizer, route, member)
+                check_tensors(optimizer, route, member.parameter, member.gradient, member.state)
             left = self._unaddressable(optimizer, route, members)
             kept = [member for index, member in enumerate(members) if index not in left]
             n_groups, capturable = len(optimizer.param_groups), self.options.capturable
@@ -287,23 +281,6 @@ class Backend:
 
 def _is_capturing() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
-
-
-def _check_tensors(optimizer: SpecOptimizer, route: str, member: StepMember) -> None:
-    """Kernels read by address what torch would refuse. Raises RuntimeError for what is not as the parameter is."""
-    parameter = member.parameter
-    matrices = optimizer.matrices_of(route, parameter)
-    wanted = [("gradient", member.gradient, parameter.dtype, tuple(parameter.shape))]
-    wanted += [
-        (each.name, member.state[each.name], each.dtype or parameter.dtype, each.sizes(parameter.shape, matrices))
-        for each in optimizer.states[route]
-    ]
-    for name, tensor, dtype, sizes in wanted:
-        if (tensor.device, tensor.dtype, tuple(tensor.shape)) != (parameter.device, dtype, sizes):
-            raise RuntimeError(
-                f"{name} is {tensor.dtype} of size {tuple(tensor.shape)} on {tensor.device}, but should be {dtype} of "
-                f"size {sizes} on {parameter.device}: the parameter was moved or converted behind the optimizer's back"
-            )
 
 
 def _mark_changed(members: Sequence[StepMember]) -> None:

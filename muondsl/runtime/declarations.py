@@ -36,6 +36,8 @@ class Hyper:
         """Raises ValueError for a value of the wrong form or outside the range."""
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"Tensor {self.name} must be 1-element")
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise ValueError(f"Tensor {self.name} must not require grad: a step cannot be differentiated")
         if self.length is None:
             values: tuple[object, ...] = (value,)
         elif isinstance(value, tuple | list) and len(value) == self.length:

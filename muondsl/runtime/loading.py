@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+
+from muondsl.runtime.roles import plain_name
 
 if TYPE_CHECKING:
     from muondsl.runtime.optimizer import SpecOptimizer
@@ -16,6 +18,7 @@ def accepted_checkpoint(optimizer: SpecOptimizer, given: Mapping[str, Any], *, a
     groups = list(given["param_groups"])
     for saved in groups:
         _check_identity(optimizer, saved, any_fingerprint=any_fingerprint)
+    _check_names(groups, optimizer.param_groups)
     own = [_own_entries(optimizer, saved, group) for saved, group in zip(groups, optimizer.param_groups, strict=False)]
     accepted = {**given, "param_groups": own + groups[len(own) :]}
     _check_states(optimizer, accepted)
@@ -50,7 +53,7 @@ def _check_identity(optimizer: SpecOptimizer, saved: Mapping[str, Any], *, any_f
 
 
 def _own_entries(optimizer: SpecOptimizer, saved: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved group with what is missing in it taken from ours, and without what only identifies it."""
+    """A saved group with what is missing in it taken from ours, and with our identity in the place of its own."""
     if saved.get("route", own["route"]) != own["route"]:
         raise ValueError(f"a group of the checkpoint has route {saved['route']!r}, ours has {own['route']!r}")
     foreign = {"fingerprint", *(key for each in optimizer.checkpoints for key in each.entries)}
@@ -59,6 +62,22 @@ def _own_entries(optimizer: SpecOptimizer, saved: Mapping[str, Any], own: Mappin
     for hyper in optimizer.hypers:
         hyper.check({**missing, **kept}[hyper.name])
     return {**kept, **missing, "fingerprint": optimizer.fingerprint}
+
+
+def _check_names(saved: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]]) -> None:
+    """States go from place to place. Names may have changed since, but none of ours may stand in another place."""
+    pairs = [
+        (plain_name(theirs), plain_name(ours))
+        for group, own_group in zip(saved, own, strict=False)
+        for theirs, ours in zip(group.get("param_names", ()), own_group.get("param_names", ()), strict=False)
+    ]
+    names = {ours for _, ours in pairs}
+    for theirs, ours in pairs:
+        if theirs != ours and theirs in names:
+            raise ValueError(
+                f"the checkpoint has its parameters in another order: {theirs!r} in the place of our {ours!r}; make "
+                "the optimizer of the parameters in the checkpoint's order"
+            )
 
 
 def _check_states(optimizer: SpecOptimizer, saved: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ What a step computes is in the generated class; nothing here knows any algorithm
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -16,9 +17,11 @@ from torch.optim.optimizer import Optimizer
 
 from muondsl.runtime.backend import Backend, BackendName, BackendOptions, placed_step
 from muondsl.runtime.batch import LaunchFunction
+from muondsl.runtime.checks import Added, check_parameter, check_step, without_duplicates
 from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, State
 from muondsl.runtime.describe import describe
 from muondsl.runtime.loading import accepted_checkpoint, restore_formats
+from muondsl.runtime.options import backend_of
 from muondsl.runtime.roles import chosen_roles, model_roles
 from muondsl.runtime.routing import MATRIX, OTHERWISE, Predicate, Router
 from muondsl.runtime.routing_table import Routing, ScaleFunction, routing_table
@@ -46,6 +49,8 @@ class SpecOptimizer(Optimizer):
     counts_steps: ClassVar[frozenset[str]] = frozenset()
     launches: ClassVar[Mapping[str, LaunchFunction]] = {}
 
+    _is_routed_by_hand = False
+
     def __init__(
         self,
         params: ParamsT,
@@ -57,6 +62,9 @@ class SpecOptimizer(Optimizer):
         workspace: int | None = None,
         views: Mapping[str, str] | None = None,
         roles: Mapping[str, str] | None = None,
+        fused: bool | None = None,
+        foreach: bool | None = None,
+        differentiable: bool = False,
     ) -> None:
         """`otherwise_defaults` are the defaults of hypers in groups of that route, None for those of matrices; the rest
         is as in `Options`.
@@ -64,12 +72,13 @@ class SpecOptimizer(Optimizer):
         Raises ValueError for a hyper outside its range, for parameters that no route or more than one route
         claims, or whose name or role is not known where the spec asks, for one that no view makes a matrix on the route
         of matrices, and for views or roles of no parameter; TypeError for parameters that are sharded; RuntimeError
-        for complex ones, and for a backend that cannot be.
+        for complex ones, for a backend that cannot be, and for what torch's optimizers may have and these do not.
         """
+        backend = backend_of(type(self).__name__, backend, fused, foreach, differentiable=differentiable)
         self._options = BackendOptions(backend, capturable, workspace)
         self._options.check(type(self).__name__, has_launches=bool(self.launches))
         self.backend = Backend(self._options)
-        self._views: dict[Tensor, View] = {}
+        self.added: dict[Tensor, Added] = {}
         self._given = dict(views or {}), dict(roles or {})
         self._otherwise_defaults = {name: each for name, each in (otherwise_defaults or {}).items() if each is not None}
         for hyper in self.hypers:
@@ -79,6 +88,30 @@ class SpecOptimizer(Optimizer):
         super().__init__(params, defaults)
         routes = {name: group["route"] for group in self.param_groups for name in group.get("param_names", ())}
         self._router.check_all_given(routes)
+        self._check_routes()
+        if fused:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self.backend.choice(self, group["route"], parameter)
+
+    def _check_routes(self) -> None:
+        routes = {group["route"] for group in self.param_groups if group["params"]}
+        if routes == {OTHERWISE} and MATRIX in self.routes and not self._is_routed_by_hand:
+            warnings.warn(
+                f"{type(self).__name__} got no matrix: all of its parameters take the other route, see routing()",
+                stacklevel=4,
+            )
+
+    def _patch_step_function(self) -> None:
+        """torch's own wraps the step in its hooks. It is all hidden from torch.compile: launches are no operations of
+        torch, and a graph of operations would be guarded by hypers that change from step to step.
+        """
+        super()._patch_step_function()
+        kind: Any = type(self)
+        if not hasattr(kind.step, "is_hidden"):
+            reason = f"{kind.__name__} steps outside of graphs"
+            kind.step = torch.compiler.disable(kind.step, reason=reason)
+            kind.step.is_hidden = True
 
     @classmethod
     def for_model(cls, model: nn.Module, **arguments: Any) -> Self:
@@ -100,7 +133,7 @@ class SpecOptimizer(Optimizer):
             **super().__getstate__(),
             "_otherwise_defaults": self._otherwise_defaults,
             "_options": self._options,
-            "_views": self._views,
+            "added": self.added,
             "_given": self._given,
         }
 
@@ -110,7 +143,8 @@ class SpecOptimizer(Optimizer):
 
     def view_of(self, parameter: Tensor) -> View:
         """How a parameter is seen; those of the other route as they are."""
-        return self._views.get(parameter, PLAIN_VIEW)
+        added = self.added.get(parameter)
+        return added.view if added else PLAIN_VIEW
 
     def routing(self) -> Routing:
         """For each parameter its route, the matrices that are seen in it, by which factors they are stepped, and the
@@ -156,10 +190,7 @@ class SpecOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._check_gradient(parameter, parameter.grad)
+        check_step(self)
         others: dict[int, list[Tensor]] = {}
         for number, parameter in self.backend.step(self):
             others.setdefault(number, []).append(parameter)
@@ -170,17 +201,6 @@ class SpecOptimizer(Optimizer):
                 assert parameter.grad is not None
                 self._step_parameter(group["route"], parameter, parameter.grad, hypers)
         return loss
-
-    def _check_gradient(self, parameter: Tensor, gradient: Tensor) -> None:
-        name = type(self).__name__
-        self._check_whole(parameter)
-        if gradient.layout != torch.strided:
-            raise RuntimeError(f"{name} does not support sparse gradients")
-        if gradient.dtype != parameter.dtype:
-            raise RuntimeError(
-                f"{name} does not support gradients of another dtype than their parameter: "
-                f"{gradient.dtype} for {parameter.dtype}"
-            )
 
     def _step_parameter(
         self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
@@ -228,7 +248,7 @@ class SpecOptimizer(Optimizer):
         if isinstance(given, set) or (not isinstance(given, Tensor) and not isinstance(given, Iterable)):
             super().add_param_group(param_group)
             return
-        members = [given] if isinstance(given, Tensor) else list(given)
+        members = without_duplicates(type(self).__name__, [given] if isinstance(given, Tensor) else list(given))
         options = {key: value for key, value in param_group.items() if key != "params"}
         before = len(self.param_groups)
         try:
@@ -239,18 +259,21 @@ class SpecOptimizer(Optimizer):
                     group = {**self._otherwise_defaults, **group}
                 self._check_group(group)
                 super().add_param_group(group)
-                if route == MATRIX:
-                    self._views |= self._views_of(self.param_groups[-1])
+                self.added |= self._as_added(self.param_groups[-1])
         except Exception:
             for parameter in (each for group in self.param_groups[before:] for each in group["params"]):
-                self._views.pop(parameter, None)
+                self.added.pop(parameter, None)
             del self.param_groups[before:]
             raise
+        self._is_routed_by_hand |= "route" in options
 
-    def _views_of(self, group: Mapping[str, Any]) -> dict[Tensor, View]:
+    def _as_added(self, group: Mapping[str, Any]) -> dict[Tensor, Added]:
+        is_matrix = group["route"] == MATRIX
         names = group.get("param_names", [None] * len(group["params"]))
-        found = [self._router.view(*pair) for pair in zip(names, group["params"], strict=True)]
-        return {tensor: view for tensor, view in zip(group["params"], found, strict=True) if view.steps}
+        return {
+            tensor: Added(self._router.view(name, tensor) if is_matrix else PLAIN_VIEW, tensor.requires_grad)
+            for name, tensor in zip(names, group["params"], strict=True)
+        }
 
     def _own_tensors(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options with hypers that are tensors copied: a scheduler would change a shared one once a group."""
@@ -268,26 +291,12 @@ class SpecOptimizer(Optimizer):
         for member in group["params"]:
             parameter = member[1] if isinstance(member, tuple) else member
             if isinstance(parameter, Tensor):
-                self._check_parameter(parameter)
-
-    def _check_parameter(self, parameter: Tensor) -> None:
-        name = type(self).__name__
-        if not (parameter.is_floating_point() or torch.is_complex(parameter)):
-            raise TypeError(f"{name} only supports floating-point parameters but got: {parameter.dtype}")
-        if torch.is_complex(parameter):
-            raise RuntimeError(f"{name} does not support complex parameters")
-        self._check_whole(parameter)
-
-    def _check_whole(self, parameter: Tensor) -> None:
-        """Wrappers may put shards in the place of parameters that were whole when they were added."""
-        if hasattr(parameter, "placements") or hasattr(parameter, "_is_flat_param"):
-            kind = type(parameter).__name__
-            raise TypeError(f"{type(self).__name__} does not support sharded or flattened parameters: {kind}")
+                check_parameter(type(self).__name__, parameter)
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with what a compatible class keeps in its groups: those of matrices, where the spec has any."""
         saved = super().state_dict()
-        extra = dict(self.checkpoints[0].entries) if self.checkpoints else {}
+        extra = self.checkpoints[0].entries if self.checkpoints else {}
         for group in saved["param_groups"]:
             group.update(extra if group["route"] == next(iter(self.states)) else {})
         return saved

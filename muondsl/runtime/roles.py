@@ -30,7 +30,7 @@ def plain_name(name: str) -> str:
 
 def roles_of(name: str | None, shape: Sequence[int]) -> frozenset[str]:
     """The roles that a parameter can have, as far as its name, if it has one, and its shape tell."""
-    if len(shape) < 2 or math.prod(shape) == max(shape):
+    if _is_vector(shape):
         return frozenset({_vector_role(name)} if name else {"norm", "bias", "vector"})
     if name is None:
         return frozenset({"embedding", "head", "matrix"} if len(shape) == 2 else {"conv", "expert"})
@@ -41,6 +41,10 @@ def roles_of(name: str | None, shape: Sequence[int]) -> frozenset[str]:
     if len(shape) > 3 or "conv" in name:
         return frozenset({"conv"})
     return frozenset({"embedding"} if _is_like(name, EMBEDDING_NAMES) else {"conv", "expert"})
+
+
+def _is_vector(shape: Sequence[int]) -> bool:
+    return len(shape) < 2 or math.prod(shape) == max(shape)
 
 
 def _is_like(name: str, patterns: Sequence[str]) -> bool:
@@ -69,13 +73,25 @@ def model_roles(model: nn.Module) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for path, module in model.named_modules():
         for last, parameter in module.named_parameters(recurse=False):
-            role = _role(module, f"{path}.{last}" if path else last, last, parameter, widths)
+            is_vector = _is_vector(parameter.shape)
+            holder, own = (module, last) if is_vector else _holder(model, module, path, last)
+            role = _role(holder, own, f"{path}.{last}" if path else last, parameter, widths)
             name = names[parameter]
             found[name] = min(found.get(name, role), role, key=ROLES.index)
     return found
 
 
-def _role(module: nn.Module, path: str, last: str, parameter: Tensor, widths: set[int]) -> str:
+def _holder(model: nn.Module, module: nn.Module, path: str, last: str) -> tuple[nn.Module, str]:
+    """The module that a parameter belongs to, and its name there; those of the tensor that parametrizations or
+    `weight_norm` make of it.
+    """
+    *parts, tensor = path.split(".")
+    if parts[-1:] == ["parametrizations"]:
+        return model.get_submodule(".".join(parts[:-1])), tensor
+    return module, last.removesuffix("_v")
+
+
+def _role(module: nn.Module, last: str, path: str, parameter: Tensor, widths: set[int]) -> str:
     by_name = roles_of(plain_name(path), parameter.shape)
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         return "embedding"

@@ -125,7 +125,8 @@ def test_unnamed_matrices_get_an_error_that_says_how_to_name_them(kind: Optimize
     with pytest.raises(ValueError, match=r"cannot route these parameters: unnamed of size \(4, 6\) \(may be") as caught:
         kind([Parameter(torch.zeros(3)), matrix()])
     assert "pass model.named_parameters()" in str(caught.value)
-    (group,) = kind([Parameter(torch.zeros(3))]).param_groups
+    with pytest.warns(UserWarning, match="got no matrix"):
+        (group,) = kind([Parameter(torch.zeros(3))]).param_groups
     assert group["route"] == "otherwise"
 
 
@@ -182,7 +183,7 @@ def test_an_explicit_route_wins_over_the_name(kind: Optimizer) -> None:
 @routed
 def test_a_group_that_fails_halfway_adds_nothing(kind: Optimizer) -> None:
     bias = Parameter(torch.zeros(3))
-    optimizer = kind([("bias", bias)])
+    optimizer = kind([{"params": [("bias", bias)], "route": "otherwise"}])
     with pytest.raises(ValueError, match="more than one parameter group"):
         optimizer.add_param_group({"params": [("a.weight", matrix()), ("again", bias)]})
     assert [group["param_names"] for group in optimizer.param_groups] == [["bias"]]

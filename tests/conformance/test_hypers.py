@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+import math
+import re
 
 import pytest
 import torch
 from numpy import float32
 from torch.nn import Parameter
-from torch.optim import lr_scheduler
 
 from tests.runtime.subjects import (
     Optimizer,
@@ -56,6 +56,32 @@ def test_a_tensor_hyper_must_have_one_element(kind: Optimizer) -> None:
     for name in scalar_hypers(kind):
         with pytest.raises(ValueError, match=f"Tensor {name} must be 1-element"):
             kind(new_groups(new_parameters(kind)), **{name: torch.tensor([0.1, 0.2])})
+
+
+@every_class
+def test_a_tensor_hyper_that_requires_grad_is_refused(kind: Optimizer) -> None:
+    """It would never get one: a step is not recorded."""
+    for name in scalar_hypers(kind):
+        with pytest.raises(ValueError, match=f"Tensor {name} must not require grad"):
+            kind(new_groups(new_parameters(kind)), **{name: torch.tensor(0.1, requires_grad=True)})
+
+
+@every_class
+def test_hypers_are_taken_to_the_ends_of_the_ranges_that_the_docstring_says(kind: Optimizer) -> None:
+    """And refused beyond, where an open end belongs to what is beyond."""
+    assert kind.__doc__
+    for name in scalar_hypers(kind):
+        found = re.search(rf"^ *{name} \(.*\): in (.)(.*), (.*)(.) \(default", kind.__doc__, re.MULTILINE)
+        assert found, name
+        for bracket, number, sign in ((found[1], float(found[2]), -1), (found[4], float(found[3]), 1)):
+            end, beyond = number, number + sign * 0.5
+            refused = [end, beyond] if bracket in "()" else [beyond]
+            for value in refused if math.isfinite(number) else [number]:
+                with pytest.raises(ValueError, match=f"{name} should be in"):
+                    kind(new_groups(new_parameters(kind)), **{name: value})
+            if bracket in "[]":
+                optimizer = kind(new_groups(new_parameters(kind)), **{name: end})
+                assert optimizer.param_groups[0][name] == end
 
 
 @every_class
@@ -112,42 +138,3 @@ def test_numbers_of_numpy_are_numbers(kind: Optimizer) -> None:
     advance(of_python, [0])
     advance(of_numpy, [0])
     assert_same(snapshot(of_numpy), snapshot(of_python))
-
-
-@every_class
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        lambda optimizer: lr_scheduler.StepLR(optimizer, 2, gamma=0.5),
-        lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, 5),
-        lambda optimizer: lr_scheduler.OneCycleLR(
-            optimizer, max_lr=0.1, total_steps=8, cycle_momentum="momentum" in optimizer.defaults
-        ),
-        lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch)),
-    ],
-    ids=["step", "cosine", "one_cycle", "lambda"],
-)
-def test_schedulers_set_the_learning_rate_that_steps_use(kind: Optimizer, schedule: Any) -> None:
-    optimizer, by_hand = kind(new_groups(new_parameters(kind), lr=0.1)), kind(new_groups(new_parameters(kind), lr=0.1))
-    scheduler = schedule(optimizer)
-    rates = set()
-    for step in range(5):
-        for group, other in zip(optimizer.param_groups, by_hand.param_groups, strict=True):
-            other.update({hyper.name: group[hyper.name] for hyper in kind.hypers})
-            rates.add(group["lr"])
-        advance(optimizer, [step])
-        advance(by_hand, [step])
-        scheduler.step()
-    assert len(rates) > 2
-    assert_same(snapshot(optimizer), snapshot(by_hand))
-
-
-@every_class
-def test_a_scheduler_fills_a_tensor_learning_rate(kind: Optimizer) -> None:
-    lr = torch.tensor(0.1)
-    optimizer = kind(new_groups(new_parameters(kind), lr=lr))
-    scheduler = lr_scheduler.ConstantLR(optimizer, factor=0.5)
-    assert all(torch.is_tensor(group["lr"]) for group in optimizer.param_groups)
-    assert float(optimizer.param_groups[0]["lr"]) == pytest.approx(0.05)
-    advance(optimizer, [0])
-    scheduler.step()

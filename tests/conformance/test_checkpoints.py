@@ -120,16 +120,48 @@ def test_a_looked_at_state_that_is_still_empty_can_be_saved_and_loaded(kind: Opt
     assert len(other.state) == len(optimizer.state)
 
 
+NAMES = ("layers.0.weight", "layers.1.weight")
+
+
+def named_or_not(kind: Optimizer, names: tuple[str, ...] | None) -> SpecOptimizer:
+    (route, *_) = kind.states
+    members: list[Any] = [Parameter(random((4, 4), index)) for index in range(2)]
+    return kind([{"params": list(zip(names, members, strict=True)) if names else members, "route": route}])
+
+
 @every_class
-def test_names_of_parameters_are_kept(kind: Optimizer) -> None:
-    named = [("layers.0.weight", Parameter(random((4, 6), 1))), ("layers.1.weight", Parameter(random((6, 4), 2)))]
-    optimizer = kind(named)
+@pytest.mark.parametrize(("written", "read"), [(NAMES, NAMES), (NAMES, None), (None, NAMES)])
+def test_names_of_parameters_are_kept(kind: Optimizer, written: Any, read: Any) -> None:
+    """As in torch, those of the checkpoint, where it has any."""
+    optimizer = named_or_not(kind, written)
     advance(optimizer, [0])
-    saved = through_a_file(optimizer.state_dict())
-    assert saved["param_groups"][0]["param_names"] == [name for name, _ in named]
-    other = kind([(name, Parameter(each.detach().clone())) for name, each in named])
+    other = named_or_not(kind, read)
+    other.load_state_dict(through_a_file(optimizer.state_dict()))
+    assert tuple(other.param_groups[0]["param_names"]) == NAMES
+    advance(other, [1])
+
+
+@every_class
+def test_hypers_that_a_checkpoint_does_not_know_stay_as_they_are(kind: Optimizer) -> None:
+    """As for one of an older version."""
+    optimizer, other = trained(kind, lr=0.03), trained(kind)
+    saved = copy.deepcopy(optimizer.state_dict())
+    names = [hyper.name for hyper in kind.hypers if hyper.name != "lr"]
+    for group in saved["param_groups"]:
+        for name in names:
+            del group[name]
+    before = [{name: group[name] for name in names} for group in other.param_groups]
     other.load_state_dict(saved)
-    assert other.param_groups[0]["param_names"] == [name for name, _ in named]
+    assert [{name: group[name] for name in names} for group in other.param_groups] == before
+    assert [group["lr"] for group in other.param_groups] == [0.03] * len(before)
+    advance(other, [3])
+
+
+@every_class
+def test_a_copy_has_all_public_attributes(kind: Optimizer) -> None:
+    optimizer = trained(kind)
+    for copied in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert {name for name in vars(optimizer) if name[0] != "_"} == {name for name in vars(copied) if name[0] != "_"}
 
 
 def test_the_fp32_second_moment_of_a_bf16_parameter_survives() -> None:
@@ -247,3 +279,37 @@ def test_a_spoilt_checkpoint_is_refused(kind: Optimizer, spoil: Callable[[Saved]
     saved = copy.deepcopy(trained(kind, lr=0.5).state_dict())
     spoil(saved)
     assert_refused(trained(kind), saved, complaint)
+
+
+def test_a_count_of_steps_that_is_no_tensor_is_refused() -> None:
+    saved = copy.deepcopy(trained(Moonlight).state_dict())
+    for state in saved["state"].values():
+        if "step" in state:
+            state["step"] = state["step"].item()
+    assert_refused(trained(Moonlight), saved, "should have states .*'step'")
+
+
+@every_class
+def test_parameters_in_another_order_are_refused(kind: Optimizer) -> None:
+    """Where shapes agree, states would go to other parameters without a word."""
+    optimizer = named_or_not(kind, NAMES)
+    advance(optimizer, [0])
+    other = named_or_not(kind, NAMES[::-1])
+    assert_refused(
+        other, optimizer.state_dict(), "another order: 'layers.0.weight' in the place of our 'layers.1.weight'"
+    )
+
+
+@every_class
+@pytest.mark.parametrize("renamed", ["_orig_mod.{}", "module.{}", "model.{}"])
+def test_parameters_under_other_names_are_taken_in_their_order(kind: Optimizer, renamed: str) -> None:
+    optimizer = named_or_not(kind, NAMES)
+    advance(optimizer, [0])
+    first, second = (renamed.format(name) for name in NAMES)
+    other = named_or_not(kind, (first, second))
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for mine, theirs in zip(other.param_groups[0]["params"], optimizer.param_groups[0]["params"], strict=True):
+        mine.data.copy_(theirs)
+    advance(optimizer, [1])
+    advance(other, [1])
+    assert_same(snapshot(other), snapshot(optimizer))

@@ -74,10 +74,3 @@ def test_sharded_parameters_are_refused_by_every_class(sharded: Parameter) -> No
         with pytest.raises(TypeError, match=f"{kind.__name__} does not support sharded or flattened .*: DTensor"):
             optimizer.add_param_group({"params": [sharded], "route": "matrix"})
         assert len(optimizer.param_groups) == 1
-
-
-def test_flattened_parameters_are_refused() -> None:
-    flattened = Parameter(random((4, 6), 1))
-    flattened._is_flat_param = True
-    with pytest.raises(TypeError, match="does not support sharded or flattened parameters"):
-        CLASSES[0]([{"params": [flattened], "route": "matrix"}])

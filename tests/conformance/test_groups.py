@@ -10,11 +10,14 @@ from muondsl import load
 from tests.runtime.subjects import (
     Optimizer,
     advance,
+    assert_same,
     every_class,
     every_class_that_rests,
     new_groups,
     new_parameters,
     random,
+    set_gradients,
+    snapshot,
 )
 
 
@@ -33,6 +36,32 @@ def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
     assert torch.equal(still, before)
     assert torch.equal(moving, alone)
     assert not torch.equal(moving, before)
+
+
+@every_class
+def test_groups_are_as_several_optimizers(kind: Optimizer) -> None:
+    """Each with its own hypers, decay among them."""
+    together, apart = ([new_groups(new_parameters(kind), lr=lr)[0] for lr in (0.1, 0.01)] for _ in range(2))
+    for groups in (together, apart):
+        groups[0]["params"], groups[1]["params"] = groups[0]["params"][:2], groups[1]["params"][2:]
+        groups[0].update({hyper.name: 0.5 for hyper in kind.hypers if hyper.length is None and hyper.name != "lr"})
+    one, several = kind(together), [kind([group]) for group in apart]
+    for step in range(2):
+        set_gradients([each for group in together for each in group["params"]], step)
+        set_gradients([each for group in apart for each in group["params"]], step)
+        for optimizer in (one, *several):
+            optimizer.step()
+    assert_same(snapshot(one), [tensor for each in several for tensor in snapshot(each)])
+
+
+@every_class
+def test_groups_with_and_without_names_do_not_mix(kind: Optimizer) -> None:
+    (route, *_) = kind.states
+    first, second = new_parameters(kind)[route][:2]
+    with pytest.raises(ValueError, match="all optimizer param groups should be with/without names"):
+        kind([{"params": [first], "route": route}, {"params": [("weight", second)], "route": route}])
+    with pytest.raises(ValueError, match="Some param names are missing"):
+        kind([{"params": [("weight", second), first], "route": route}])
 
 
 @every_class
@@ -63,20 +92,6 @@ def test_no_parameters_are_refused_and_an_empty_group_is_not(kind: Optimizer) ->
     optimizer = kind([{"params": []}, {"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
     advance(optimizer, [0])
     assert len(optimizer.param_groups) == 2
-
-
-@every_class
-def test_a_parameter_in_two_groups_is_refused_and_twice_in_one_warned_of(kind: Optimizer) -> None:
-    parameter, other = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))
-    group = {"params": [parameter], "route": "matrix"}
-    with pytest.raises(ValueError, match="more than one parameter group"):
-        kind([group, dict(group)])
-    optimizer = kind([group])
-    with pytest.raises(ValueError, match="more than one parameter group"):
-        optimizer.add_param_group({"params": [other, parameter], "route": "matrix"})
-    assert len(optimizer.param_groups) == 1
-    with pytest.warns(UserWarning, match="duplicate parameters"):
-        kind([{"params": [parameter, parameter], "route": "matrix"}])
 
 
 @every_class

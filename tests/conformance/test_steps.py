@@ -198,6 +198,51 @@ def test_states_have_the_memory_format_of_the_gradient(kind: Optimizer) -> None:
     assert optimizer.state[parameter]["momentum_buffer"].stride() == parameter.grad.stride() == (1, 6)
 
 
+@every_class
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16], ids=str)
+def test_the_default_dtype_changes_no_bit(kind: Optimizer, default: torch.dtype) -> None:
+    plain, other = (kind(new_groups(new_parameters(kind))) for _ in range(2))
+    advance(plain, [0])
+    set_gradients([each for group in other.param_groups for each in group["params"]], 0)
+    torch.set_default_dtype(default)
+    try:
+        other.step()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_same(snapshot(other), snapshot(plain))
+
+
+@every_class
+def test_the_default_device_changes_no_bit(kind: Optimizer) -> None:
+    plain, other = (kind(new_groups(new_parameters(kind))) for _ in range(2))
+    advance(plain, [0])
+    set_gradients([each for group in other.param_groups for each in group["params"]], 0)
+    with torch.device("meta"):
+        other.step()
+    assert_same(snapshot(other), snapshot(plain))
+
+
+@every_class
+def test_optimizers_of_one_parameter_step_within_backward(kind: Optimizer) -> None:
+    """Gradients are stepped and dropped as they arrive."""
+    parameters, others = new_parameters(kind), new_parameters(kind)
+    for route, members in parameters.items():
+        for parameter in members:
+            optimizer = kind([{"params": [parameter], "route": route}])
+
+            def step(tensor: Tensor, own: torch.optim.Optimizer = optimizer) -> None:
+                own.step()
+                own.zero_grad()
+
+            parameter.register_post_accumulate_grad_hook(step)
+    torch.stack([each.square().sum() for each in flat(parameters)]).sum().backward()
+    together = kind(new_groups(others))
+    torch.stack([each.square().sum() for each in flat(others)]).sum().backward()
+    together.step()
+    assert all(parameter.grad is None for parameter in flat(parameters))
+    assert_same([each.detach() for each in flat(parameters)], [each.detach() for each in flat(others)])
+
+
 @every_class_costly
 def test_fifty_steps_leave_no_tensors_behind(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
