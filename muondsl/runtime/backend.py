@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from muondsl.runtime.addresses import StepMember, member_fold, table_names
+from muondsl.runtime.addresses import StepMember, matrix_blocks, member_fold, table_names
 from muondsl.runtime.step_plan import Recipe, StepPlan
 from muondsl.runtime.triton_language import HAS_TRITON, jit
 from muondsl.runtime.workspace import Arena
@@ -167,10 +167,15 @@ class Backend:
         for bucket, found in buckets.items():
             route = bucket[0]
             names = table_names(optimizer.states[route])
-            members = [self._member(optimizer, route, names, *pair) for pair in found]
-            plan, left = self._plan(optimizer, bucket, members)
+            members: list[StepMember] = []
+            for pair in found:
+                made = self._members(optimizer, route, names, *pair)
+                members += made
+                if not made:
+                    others.append(pair)
+            plan, left = self._plan(optimizer, bucket, members) if members else (None, frozenset())
             if left:
-                others += [pair for index, pair in enumerate(found) if index in left]
+                others += [(member.group, member.parameter) for index, member in enumerate(members) if index in left]
                 members = [member for index, member in enumerate(members) if index not in left]
             if plan is not None:
                 ready.append((bucket, plan, members))
@@ -187,12 +192,27 @@ class Backend:
             _mark_changed(members)
         return others
 
-    def _member(
+    def _members(
         self, optimizer: SpecOptimizer, route: str, names: Sequence[str], number: int, parameter: Tensor
-    ) -> StepMember:
-        assert parameter.grad is not None
-        state = optimizer.ready_state(route, parameter, parameter.grad)
-        return StepMember(names, parameter, parameter.grad, state, number)
+    ) -> list[StepMember]:
+        """The matrices of a parameter, or the parameter; none where kernels cannot address them."""
+        gradient = parameter.grad
+        assert gradient is not None
+        state = optimizer.ready_state(route, parameter, gradient)
+        view = optimizer.view_of(parameter)
+        if not view.steps:
+            return [StepMember(names, parameter, gradient, state, number)]
+        states = optimizer.states[route]
+        found = matrix_blocks(view, states, (parameter, gradient, *[state[name] for name in names[2:]]))
+        if found is None and self.options.backend == "triton":
+            raise RuntimeError(
+                f"backend='triton' cannot step a parameter of size {tuple(parameter.shape)}: in its memory or that of "
+                f"its gradient {str(view)!r} is no view; make both contiguous or use backend='auto'"
+            )
+        return [
+            StepMember(names, parameter, gradient, state, number, blocks, index)
+            for index, blocks in enumerate(found or ())
+        ]
 
     def _plan(
         self, optimizer: SpecOptimizer, bucket: Bucket, members: Sequence[StepMember]
@@ -272,9 +292,10 @@ def _is_capturing() -> bool:
 def _check_tensors(optimizer: SpecOptimizer, route: str, member: StepMember) -> None:
     """Kernels read by address what torch would refuse. Raises RuntimeError for what is not as the parameter is."""
     parameter = member.parameter
+    matrices = optimizer.matrices_of(route, parameter)
     wanted = [("gradient", member.gradient, parameter.dtype, tuple(parameter.shape))]
     wanted += [
-        (each.name, member.state[each.name], each.dtype or parameter.dtype, tuple(each.sizes(parameter)))
+        (each.name, member.state[each.name], each.dtype or parameter.dtype, each.sizes(parameter.shape, matrices))
         for each in optimizer.states[route]
     ]
     for name, tensor, dtype, sizes in wanted:

@@ -245,6 +245,7 @@ def test_stages_begin_in_one_column() -> None:
         otherwise { f() } with lr=1
         route matrix  ndim==2
         route otherwise ndim != 2
+        view transpose , split( 3,4 )   where named( "a" )
         """,
         """
         gradient      clip(1)
@@ -257,6 +258,7 @@ def test_stages_begin_in_one_column() -> None:
         } with lr = 1
         route matrix    ndim == 2
         route otherwise ndim != 2
+        view transpose, split(3, 4) where named("a")
         """,
     )
 
