@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "muondsl needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,demo]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,demo,integrations]'
 	@touch $@
 
 # OpenMP threads that wait by spinning for long slow each other down several times over where another process

@@ -20,11 +20,17 @@ from muondsl.pipeline import Options, Pipeline
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
+    from typing import Any
 
     from muondsl.emit import GeneratedFile
     from muondsl.ir.types import Format
     from muondsl.optimize import Numerics
-    from muondsl.runtime import SpecOptimizer
+    from muondsl.runtime import ParamsT, SpecOptimizer
+
+    class LoadedOptimizer(SpecOptimizer):
+        """What a type checker can know of a class whose spec it does not read."""
+
+        def __init__(self, params: ParamsT, **hypers_and_options: Any) -> None: ...
 
 
 def pipeline(spec: str | Path, options: Options) -> Pipeline:
@@ -55,7 +61,7 @@ def generate(spec: str | Path, options: Options) -> GeneratedFile:
     return pipeline(spec, options).file()
 
 
-def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | None = None) -> type[SpecOptimizer]:
+def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | None = None) -> type[LoadedOptimizer]:
     """The optimizer class of a spec, compiled into a cache that is keyed by what is generated.
 
     Arguments and errors are those of `compile`. The same spec and options yield the same class object. Instances can be
@@ -72,7 +78,7 @@ def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | N
         path.unlink(missing_ok=True)
         write(file, folder, checked.span)
     module = _import(f"muondsl_generated_{key}", path)
-    found: type[SpecOptimizer] = getattr(module, checked.name)
+    found: type[LoadedOptimizer] = getattr(module, checked.name)
     return found
 
 

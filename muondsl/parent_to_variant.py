@@ -133,5 +133,5 @@ def _is_none(body: ast.Expression | ast.Block) -> bool:
 
 def _names(spec: CheckedSpec) -> set[str]:
     """The scalars with names that a step reads."""
-    updates = [spec.matrix, *([spec.otherwise] if spec.otherwise else [])]
+    updates = [spec.of_matrices, *([spec.otherwise] if spec.otherwise else [])]
     return {part.name for update in updates for each in typed.scalars(update) for part in named(each)}

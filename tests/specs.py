@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from muondsl.check import CheckedSpec
+
 SPECS = Path(__file__).parents[1] / "specs"
 
 CORE = ("keller_jordan", "moonlight", "nanochat", "torch_muon", "torch_muon_plain")
@@ -14,17 +16,21 @@ CORE = ("keller_jordan", "moonlight", "nanochat", "torch_muon", "torch_muon_plai
 
 ALL = tuple(sorted(path.stem for path in SPECS.glob("*.muon")))
 
+WITHOUT_MATRICES = ("adamw", "lion", "nadamw", "sgd_momentum")
+"""Those of `otherwise` alone, which step a parameter of any shape."""
+
+WITH_MATRICES = tuple(name for name in ALL if name not in WITHOUT_MATRICES)
+
 WITHOUT_KERNELS = (
-    "aurora",
     "htmuon",
     "mud",
     "polargrad",
     "procrustes_newton_schulz",
     "procrustes_svd",
     "root",
-    "swan",
+    "turbo_muon",
 )
-"""Those which keep to torch on a GPU, because they use a function of whole matrices."""
+"""Those which keep to torch on a GPU, because they use a function of whole matrices or sum up rows of a product."""
 
 WITH_KERNELS = tuple(name for name in ALL if name not in WITHOUT_KERNELS)
 
@@ -43,3 +49,16 @@ def each_of(names: tuple[str, ...], *, is_costly: bool = False) -> list[Any]:
 
 every_spec = pytest.mark.parametrize("name", each_of(ALL))
 every_spec_costly = pytest.mark.parametrize("name", each_of(ALL, is_costly=True))
+
+
+HyperValue = float | tuple[float, ...]
+
+
+def defaults_of(spec: CheckedSpec) -> dict[str, HyperValue]:
+    """Its hypers, as far as nothing is said about them."""
+    return {
+        hyper.name: tuple(float(str(part)) for part in hyper.default)
+        if isinstance(hyper.default, tuple)
+        else float(str(hyper.default))
+        for hyper in spec.hypers
+    }

@@ -40,7 +40,7 @@ USAGE = {
 }
 """Every function with a pattern of its use, for diagnostics."""
 
-ROUTE_USAGE = {"named": 'named("glob", …)'}
+ROUTE_USAGE = {"named": 'named("glob", …)', "role": "role(embedding, …)"}
 
 RESERVED = frozenset(
     {

@@ -1,4 +1,4 @@
-"""Routes: which parameters are matrices of the spec and which go to `otherwise`."""
+"""Routes and views: which parameters are matrices of the spec, and which matrices are seen in them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from muondsl.diagnostics import errors_routes
 from muondsl.diagnostics.span import Span
 from muondsl.ir import scalar
 from muondsl.parse import ast
+from muondsl.runtime.vocabulary import ROLES, VIEW_STEPS, wrong_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +81,8 @@ def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar
             if not patterns:
                 report.abandon(errors_routes.BadPredicate(node.span))
             return scalar.NameMatches(patterns)
+        case ast.Call("role", arguments):
+            return scalar.HasRole(tuple(_role(argument, report) for argument in arguments))
         case ast.Unary("not", operand):
             return scalar.Call("not", (_predicate(operand, constants, report),))
         case ast.Binary("and" | "or" as operator, left, right):
@@ -91,6 +94,39 @@ def _predicate(node: ast.Expression, constants: Scope, report: Report) -> scalar
     if not is_condition(value) or not is_scalar(value) or any(part.kind != "shape" for part in scalar.symbols(value)):
         report.abandon(errors_routes.BadPredicate(node.span))
     return value
+
+
+def _role(argument: ast.Argument, report: Report) -> str:
+    match argument:
+        case ast.Argument(None, ast.Name(role)) if role in ROLES:
+            return role
+    report.abandon(errors_routes.UnknownRole(argument.span, argument.span.text, ROLES))
+
+
+def check_views(nodes: list[ast.View], has_matrices: bool, constants: Scope, report: Report) -> tuple[typed.View, ...]:
+    views: dict[str, typed.View] = {}
+    for node in nodes:
+        if not has_matrices:
+            report.add(errors_routes.ViewWithoutMatrices(node.span))
+            continue
+        try:
+            steps = ", ".join([_step(step, constants, report) for step in node.steps])
+            condition = _predicate(node.predicate, constants, report)
+        except Abandoned:
+            continue
+        if steps in views:
+            report.add(errors_routes.DuplicateView(node.span, steps))
+        views[steps] = typed.View(steps, condition)
+    return tuple(views.values())
+
+
+def _step(node: ast.ViewStep, constants: Scope, report: Report) -> str:
+    if node.name not in VIEW_STEPS:
+        report.abandon(errors_routes.UnknownView(node.span.word(node.name), node.name, VIEW_STEPS))
+    values = [Expressions(constants, report).count(each, f"a number of `{node.name}`") for each in node.arguments]
+    if problem := wrong_numbers(node.name, values):
+        report.abandon(errors_routes.BadView(node.span, problem))
+    return f"{node.name}({', '.join(map(str, values))})" if values else node.name
 
 
 def _patterns(node: ast.Expression, constants: Scope, report: Report) -> Iterator[str]:

@@ -55,7 +55,7 @@ class Stages:
         failures = self.report.failures
         stages = []
         for node in self._stages():
-            if _is_none(node.body):
+            if is_none(node.body):
                 continue
             stages.append(self._stage(node, bodies, scope))
             if node.stage == "scale" and bodies.scale is not None:
@@ -73,7 +73,7 @@ class Stages:
         chosen: dict[str, ast.Stage] = {}
         for file in self.modules.chain:
             written = [item for item in file.items if isinstance(item, ast.Stage)]
-            self._require_order([node for node in written if not _is_none(node.body)])
+            self._require_order([node for node in written if not is_none(node.body)])
             for node in written:
                 chosen.setdefault(node.stage, node)
         return [chosen[name] for name in ast.STAGES if name in chosen]
@@ -151,7 +151,7 @@ class Stages:
         for extra in own[1:]:
             place = own[0].span.word("otherwise")
             self.report.add(errors_spec.DuplicateStage(extra.span.word("otherwise"), "otherwise", place))
-        if _is_none(node.body):
+        if is_none(node.body):
             return None, ()
         bodies, scope = self._bodies(is_matrix=False)
         failures = self.report.failures
@@ -172,7 +172,7 @@ class Stages:
         return typed.Update((stage,), tuple(bodies.states.values()), bodies.scale or scalar.ONE), node.overrides
 
 
-def _is_none(node: ast.Expression | ast.Block) -> bool:
+def is_none(node: ast.Expression | ast.Block) -> bool:
     """`none` takes away what a parent has."""
     return isinstance(node, ast.Name) and node.identifier == "none"
 

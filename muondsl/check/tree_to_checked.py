@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from muondsl.check import typed
 from muondsl.check.declarations import UNKNOWN, check_checkpoint, check_hyper, check_overrides, hypers_of
 from muondsl.check.expressions import Expressions
 from muondsl.check.modules import RESERVED_NAMES, Modules, gather
 from muondsl.check.report import Abandoned, Report, Stopped
-from muondsl.check.routes import check_routes
+from muondsl.check.routes import check_routes, check_views
 from muondsl.check.rule_definitions import check_rules
 from muondsl.check.scope import Binding, Scope
-from muondsl.check.stages import Stages
+from muondsl.check.stages import Stages, is_none
 from muondsl.check.values import Value, describe, is_condition, is_scalar, is_tensor
 from muondsl.diagnostics import errors_names, errors_spec, errors_types
 from muondsl.diagnostics.span import Source, Span
@@ -83,6 +83,9 @@ def _keyword(span: Span) -> Span:
     return Span(span.source, span.start, span.start + len(span.text.split()[0]))
 
 
+Item = TypeVar("Item", ast.Route, ast.View)
+
+
 @dataclass
 class _Spec:
     modules: Modules
@@ -97,14 +100,15 @@ class _Spec:
         self._declare_lets()
         shared = self._rules_scope()
         stages = Stages(self.modules, self.report, self.scope, shared)
-        matrix = stages.matrix()
+        matrix = stages.matrix() if self._has_matrices() else None
         failures_before = self.report.failures
         otherwise, overrides = stages.otherwise()
         if self.report.failures > failures_before:
             overrides = ()
-        routes = check_routes(self._routes(), otherwise is not None, shared, self.report)
+        routes = check_routes(self._nearest(ast.Route), otherwise is not None, shared, self.report)
+        views = check_views(self._nearest(ast.View), matrix is not None, shared, self.report)
         self._require_apart(hypers, matrix, otherwise)
-        used = set(_hypers_read(matrix)) | (set(_hypers_read(otherwise)) if otherwise else set())
+        used = {"lr", *(name for update in (matrix, otherwise) if update for name in typed.hypers_read(update))}
         if self.report.failures == failures:
             self._require_read(used)
         own = self.modules.chain[0]
@@ -116,8 +120,11 @@ class _Spec:
             self._cited(),
             matrix,
             otherwise,
-            check_overrides(overrides, set(_hypers_read(otherwise)) if otherwise else set(), hypers, self.report),
+            check_overrides(
+                overrides, {"lr", *typed.hypers_read(otherwise)} if otherwise else set(), hypers, self.report
+            ),
             routes,
+            views,
             tuple(
                 check_checkpoint(item, hypers, self.report) for item in own.items if isinstance(item, ast.Checkpoint)
             ),
@@ -126,12 +133,18 @@ class _Spec:
             header.span,
         )
 
-    def _routes(self) -> list[ast.Route]:
-        """The routes of the first file of the chain that has any."""
+    def _nearest(self, kind: type[Item]) -> list[Item]:
+        """The items of this kind in the first file of the chain that has any."""
         for file in self.modules.chain:
-            if found := [item for item in file.items if isinstance(item, ast.Route)]:
+            if found := [item for item in file.items if isinstance(item, kind)]:
                 return found
         return []
+
+    def _has_matrices(self) -> bool:
+        """A spec of `otherwise` alone, without stages and routes, steps every parameter by it."""
+        items = [item for file in self.modules.chain for item in file.items]
+        others = [item for item in items if isinstance(item, ast.Otherwise)]
+        return not others or is_none(others[0].body) or any(isinstance(item, ast.Stage | ast.Route) for item in items)
 
     def declare_constants(self) -> None:
         constants = self.modules.library.constants
@@ -274,12 +287,3 @@ def _in_order(definitions: Mapping[str, ast.Const] | Mapping[str, ast.Let], repo
 
 def _names(node: ast.Expression) -> Iterator[tuple[str, Span]]:
     return ((part.identifier, part.span) for part in ast.walk(node) if isinstance(part, ast.Name))
-
-
-def _hypers_read(update: typed.Update) -> Iterator[str]:
-    """The hypers that an update reads, `lr` among them."""
-    yield "lr"
-    for part in typed.scalars(update):
-        for symbol in scalar.symbols(part):
-            if symbol.kind == "hyper":
-                yield symbol.name

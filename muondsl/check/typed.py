@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from muondsl.diagnostics.diagnostic import Diagnostic
 from muondsl.diagnostics.span import NOWHERE, Span
-from muondsl.ir.scalar import NameMatches, Scalar, Symbol
+from muondsl.ir.scalar import ONE, Scalar, Symbol, symbols
 from muondsl.ir.types import MATRIX, Axis, Dims, Format
 
 if TYPE_CHECKING:
@@ -209,10 +209,18 @@ class Hyper:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which parameters take a route: a condition on `ndim`, `rows`, `cols`, `numel` and the name; None is `rest`."""
+    """Which parameters take a route: a condition on `ndim`, `rows`, `cols`, `numel`, name and role; None is `rest`."""
 
     target: str
-    condition: Scalar | NameMatches | None
+    condition: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which parameters hold other matrices than they are stored as; `steps` are as `muondsl.runtime` reads them."""
+
+    steps: str
+    condition: Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +242,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSpec:
-    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source;
-    `tables` are those used that are tables, whether they name a source or not.
+    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source,
+    `tables` those used that are tables, whether they name a source or not. One of `matrix` and `otherwise` is None at
+    most: the optimizer takes the other route alone.
     """
 
     name: str
@@ -243,14 +252,20 @@ class CheckedSpec:
     citations: tuple[str, ...]
     hypers: tuple[Hyper, ...]
     constants: tuple[tuple[str, str], ...]
-    matrix: Update
+    matrix: Update | None
     otherwise: Update | None
     overrides: tuple[tuple[str, str | tuple[str, ...]], ...]
     routes: tuple[Route, ...]
+    views: tuple[View, ...]
     checkpoints: tuple[Checkpoint, ...]
     tables: tuple[Table, ...] = ()
     warnings: tuple[Diagnostic, ...] = field(compare=False, default=())
     span: Span = field(compare=False, default=NOWHERE)
+
+    @property
+    def of_matrices(self) -> Update:
+        """What happens to matrices; nothing where the spec takes none."""
+        return self.matrix or Update((), (), ONE)
 
 
 def scalars(update: Update) -> Iterator[Scalar]:
@@ -259,6 +274,12 @@ def scalars(update: Update) -> Iterator[Scalar]:
     for stage in update.stages:
         for statement in stage.statements:
             yield from _scalars_of_statement(statement)
+
+
+def hypers_read(update: Update) -> Iterator[str]:
+    """The hypers that the stages of an update read, once for each place."""
+    for part in scalars(update):
+        yield from (symbol.name for symbol in symbols(part) if symbol.kind == "hyper")
 
 
 def _scalars_of_statement(statement: Statement) -> Iterator[Scalar]:

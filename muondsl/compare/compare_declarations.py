@@ -1,4 +1,4 @@
-"""What specs declare beside stages: hypers, the scale, routes, defaults of `otherwise`, checkpoints."""
+"""What specs declare beside stages: hypers, the scale, routes, views, defaults of `otherwise`, checkpoints."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def compare_overrides(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
 
 
 def compare_scales(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
-    if by_value(a.matrix.scale) == by_value(b.matrix.scale):
+    if by_value(a.of_matrices.scale) == by_value(b.of_matrices.scale):
         return []
     facts = [list(_scale(spec)) for spec in (a, b)]
     return differences("scale", *facts)
@@ -74,7 +74,7 @@ def compare_scales(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
 
 def _scale(spec: CheckedSpec) -> Iterator[Fact]:
     """Its value at the defaults, at some shapes; late, and in the first step where that is another."""
-    scale = spec.matrix.scale
+    scale = spec.of_matrices.scale
     written = formula(sc.without_names(scale.value if isinstance(scale, sc.Named) else scale))
     is_counted = any(symbol.kind == "step" for symbol in sc.symbols(scale))
     times = {", in the end": LATE, ", step 1": 1} if is_counted else {"": LATE}
@@ -108,7 +108,7 @@ def _routes(spec: CheckedSpec) -> Iterator[Fact]:
     for route in spec.routes:
         yield Fact(route.target, _condition(route.condition) if route.condition else "all others")
     if not spec.routes:
-        yield Fact("matrix", "what has it in its group's `route`" if spec.otherwise else "everything")
+        yield Fact(*_without_routes(spec))
 
 
 def _condition(condition: sc.Scalar) -> str:
@@ -116,10 +116,26 @@ def _condition(condition: sc.Scalar) -> str:
     return text[1:-1] if text.startswith("(") else text
 
 
+def _without_routes(spec: CheckedSpec) -> tuple[str, str]:
+    if spec.matrix and spec.otherwise:
+        return "matrix", "what has it in its group's `route`"
+    return ("matrix" if spec.matrix else "otherwise"), "everything"
+
+
+def compare_views(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
+    """Which matrices are seen in which parameters."""
+    facts = [[Fact(view.steps, _condition(view.condition)) for view in spec.views] for spec in (a, b)]
+    return differences("views", *facts)
+
+
 def _route_of(spec: CheckedSpec, name: str, shape: tuple[int, ...]) -> str:
     if not spec.routes:
-        return "the group says" if spec.otherwise else "matrix"
-    claims = [route.target for route in spec.routes if route.condition and _holds(route.condition, name, shape)]
+        route, taken = _without_routes(spec)
+        return route if taken == "everything" else "the group says"
+    try:
+        claims = [route.target for route in spec.routes if route.condition and _holds(route.condition, name, shape)]
+    except ValueError:
+        return "refused"
     claims = claims or [route.target for route in spec.routes if route.condition is None]
     return claims[0] if len(claims) == 1 else "refused"
 
@@ -131,16 +147,20 @@ def _holds(condition: sc.Scalar, name: str, shape: tuple[int, ...]) -> bool:
     rows, cols = (*shape, 1, 1)[:2]
     sizes = {"ndim": len(shape), "numel": numel, "rows": rows, "cols": cols}
     values: dict[sc.Symbol, float] = {sc.Symbol(each, "shape"): size for each, size in sizes.items()}
-    return bool(sc.evaluate(_named(condition, name), values))
+    return bool(sc.evaluate(_known(condition, name, shape), values))
 
 
-def _named(condition: sc.Scalar, name: str) -> sc.Scalar:
-    """The condition for a parameter of this name."""
+def _known(condition: sc.Scalar, name: str, shape: tuple[int, ...]) -> sc.Scalar:
+    """The condition for a parameter of this name and shape. Raises ValueError where they do not tell a role."""
+    from muondsl.runtime.routing import Parameter
+
     match condition:
+        case sc.HasRole(roles):
+            return sc.Flag(Parameter(name, shape).has_role(*roles))
         case sc.NameMatches(patterns):
             return sc.Flag(any(fnmatchcase(name, pattern) for pattern in patterns))
         case sc.Call(function, arguments):
-            return sc.Call(function, tuple(_named(argument, name) for argument in arguments))
+            return sc.Call(function, tuple(_known(argument, name, shape) for argument in arguments))
         case _:
             return condition
 

@@ -47,9 +47,9 @@ class Isolated:
 def isolate_stages(spec: CheckedSpec) -> dict[str, Isolated]:
     """The stages of the matrices, and `otherwise`, by their names."""
     found: dict[str, Isolated] = {}
-    stages = spec.matrix.stages
+    stages = spec.of_matrices.stages
     for place, stage in enumerate(stages):
-        alone = _isolate(spec, stage, spec.matrix.states, is_gradient=_is_gradient(stages[:place]))
+        alone = _isolate(spec, stage, spec.of_matrices.states, is_gradient=_is_gradient(stages[:place]))
         found[stage.name] = replace(alone, joined=_joined(spec, place) if alone.exports else None)
     if spec.otherwise:
         (stage,) = spec.otherwise.stages
@@ -64,11 +64,11 @@ def _is_gradient(before: tuple[typed.Stage, ...]) -> bool:
 
 def _joined(spec: CheckedSpec, last: int) -> Isolated:
     """The stage at a place with as few stages before it as it takes for nothing to be missing."""
-    stages = spec.matrix.stages
+    stages = spec.of_matrices.stages
     for first in range(last - 1, -1, -1):
         before = tuple(each for stage in stages[first:last] for each in stage.statements)
         is_gradient = _is_gradient(stages[:first])
-        joined = _isolate(spec, stages[last], spec.matrix.states, before, is_gradient=is_gradient)
+        joined = _isolate(spec, stages[last], spec.of_matrices.states, before, is_gradient=is_gradient)
         if not joined.exports:
             return joined
     raise AssertionError("a stage reads a name that no stage before it exports")
@@ -102,7 +102,7 @@ def _isolate(
         else (replace(stage, name="decay", statements=(*masks, *first, *own)),)
     )
     update = typed.Update(chosen, (*kept, *given), SCALE if is_behind_step else sc.ONE)
-    program = lower(replace(spec, matrix=update, otherwise=None)).matrix
+    (program,) = lower(replace(spec, matrix=update, otherwise=None)).programs()
     program = program if is_behind_step else _without_step(program)
     same = {"gradient": "update"} if is_gradient else {}
     if is_behind_step or stage.name != "project":

@@ -11,6 +11,7 @@ from muondsl.compare.compare_declarations import (
     compare_overrides,
     compare_routes,
     compare_scales,
+    compare_views,
 )
 from muondsl.compare.compare_stages import compare_stages, differ
 from muondsl.compare.finding import Comparison, Finding, Subject
@@ -41,7 +42,7 @@ def compare(a: CheckedSpec, b: CheckedSpec) -> Comparison:
 
 
 def _subject(spec: CheckedSpec) -> Subject:
-    stages = [stage.name for stage in spec.matrix.stages]
+    stages = [stage.name for stage in spec.of_matrices.stages]
     return Subject(
         spec.name, spec.span.source.name, fingerprint(spec), (*stages, *(["otherwise"] if spec.otherwise else []))
     )
@@ -60,6 +61,7 @@ def _findings(a: CheckedSpec, b: CheckedSpec) -> Iterator[Finding]:
     yield from compare_overrides(a, b)
     yield from compare_hypers(a, b)
     yield from compare_routes(a, b)
+    yield from compare_views(a, b)
 
 
 def _effect(a: CheckedSpec, b: CheckedSpec, findings: tuple[Finding, ...]) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def whole_steps(a: CheckedSpec, b: CheckedSpec) -> tuple[Number, ...]:
 
 
 def _movements(spec: CheckedSpec, shape: tuple[int, int]) -> list[Tensor]:
-    program = lower(spec).matrix
+    program = lower(spec).programs()[0]
     hypers = default_hypers(spec)
     start = parameter = SIZE * gaussian(shape, 99)
     states: dict[str, Tensor] = {}

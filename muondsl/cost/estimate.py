@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from muondsl.cost.devices import Device, Format
 from muondsl.cost.elementwise_work import ElementwiseWork
 from muondsl.cost.errors import CostError
@@ -19,16 +21,12 @@ from muondsl.cost.work import Work
 from muondsl.interface import load, pipeline
 from muondsl.ir.types import MATRIX, DType
 from muondsl.pipeline import Options
-from muondsl.runtime.declarations import Parameter
+from muondsl.runtime.routing import Parameter, Router
 from muondsl.runtime.triton_language import HAS_TRITON
 from muondsl.schedule.launches import Elementwise, Iterate, LaunchPlan
 
 if TYPE_CHECKING:
     from muondsl.runtime import SpecOptimizer
-
-
-EMBEDDINGS_AND_HEADS = ("*embed*", "*wte*", "*wpe*", "*lm_head*", "head.*", "*.head.*")
-"""As in rules/routes.muon: what a user of a spec without routes keeps apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +94,29 @@ def estimate(
 
 
 def divide(optimizer: type[SpecOptimizer], shapes: Sequence[Shape]) -> dict[str, list[Shape]]:
-    """The parameters of each route, by the routes of the spec. Where it has none, hidden matrices are taken for its
-    matrices, as its user would give them to it. Raises CostError for a parameter that the optimizer would refuse.
+    """The parameters of each route, by the routes of the spec; of `matrix` the logical matrices. Where it has none,
+    hidden matrices are taken for its matrices, as its user would give them to it. Raises CostError for a parameter that
+    the optimizer would refuse.
     """
+    if "matrix" not in optimizer.states:
+        return {"otherwise": list(shapes)}
     routes = optimizer.routes or {"matrix": _is_hidden_matrix, "otherwise": lambda one: not _is_hidden_matrix(one)}
-    divided: dict[str, list[Shape]] = {route: [] for route in routes}
-    for shape in shapes:
-        claims = [route for route, claims_it in routes.items() if claims_it(Parameter(shape.name, shape.sizes))]
-        if len(claims) != 1:
-            taken = " and ".join(claims) or "no route"
-            raise CostError(f"{optimizer.__name__} cannot route {shape.name} of size {shape.sizes}: {taken} takes it")
-        if claims[0] == "matrix" and len(shape.sizes) != 2:
-            raise CostError(f"{shape.name} of size {shape.sizes} has the route matrix, but is not 2-D")
-        divided[claims[0]].append(shape)
-    return divided
+    router = Router(optimizer.__name__, tuple(routes), routes, optimizer.views)
+    named = [(shape.name, torch.empty(shape.sizes, device="meta")) for shape in shapes]
+    try:
+        divided = router.divide(named)
+        matrices = [
+            (name, router.view(name, tensor).shapes(tensor.shape)) for name, tensor in divided.get("matrix", [])
+        ]
+    except ValueError as error:
+        raise CostError(str(error)) from None
+    found: dict[str, list[Shape]] = {route: [] for route in routes}
+    found |= {route: [Shape(name, tuple(tensor.shape)) for name, tensor in each] for route, each in divided.items()}
+    return found | {"matrix": [Shape(name, sizes) for name, each in matrices for sizes in each]}
 
 
 def _is_hidden_matrix(parameter: Parameter) -> bool:
-    return parameter.ndim == 2 and not parameter.named(*EMBEDDINGS_AND_HEADS)
+    return parameter.has_role("matrix")
 
 
 def _route(name: str, plan: LaunchPlan, shapes: Sequence[Shape], device: Device, parameters: Format) -> RouteEstimate:

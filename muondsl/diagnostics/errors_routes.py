@@ -72,17 +72,17 @@ class IncompleteRoutes(Diagnostic):
 
 @dataclass(frozen=True)
 class BadPredicate(Diagnostic):
-    """A route's condition is made of comparisons of `ndim`, `rows`, `cols` and `numel`, of `named("glob", …)`, and of
-    `and`, `or`, `not`; or it is `rest`.
+    """A condition of a route or view is made of comparisons of `ndim`, `rows`, `cols` and `numel`, of
+    `role(embedding, …)` and `named("glob", …)`, and of `and`, `or`, `not`; that of a route may be `rest`.
     """
 
     code: ClassVar[str] = "M0705"
 
     def message(self) -> str:
-        return "a route cannot be decided by this"
+        return "a route or view cannot be decided by this"
 
     def label(self) -> str:
-        return "expected a condition on `ndim`, `rows`, `cols`, `numel` or `named(…)`"
+        return "expected a condition on `ndim`, `rows`, `cols`, `numel`, `role(…)` or `named(…)`"
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,77 @@ class BadCheckpointEntry(Diagnostic):
 
     def label(self) -> str:
         return self.reason
+
+
+@dataclass(frozen=True)
+class UnknownRole(Diagnostic):
+    """`role(…)` asks for what a parameter is in its model: an embedding, an output head, a hidden matrix, a
+    convolution, a stack of experts, a norm, a bias, or another vector.
+    """
+
+    code: ClassVar[str] = "M0708"
+    role: str
+    known: tuple[str, ...]
+
+    def message(self) -> str:
+        return f"there is no role `{self.role}`"
+
+    def notes(self) -> tuple[str, ...]:
+        return (f"the roles are {listing(self.known, 'and')}",)
+
+    def helps(self) -> tuple[str, ...]:
+        return did_you_mean(closest(self.role, self.known))
+
+
+@dataclass(frozen=True)
+class UnknownView(Diagnostic):
+    """A view says which matrices are in a stored tensor, by steps one after the other: `flatten`, `batch`, `split(…)`,
+    `heads(…)`, `transpose`.
+    """
+
+    code: ClassVar[str] = "M0709"
+    step: str
+    known: tuple[str, ...]
+
+    def message(self) -> str:
+        return f"there is no view `{self.step}`"
+
+    def notes(self) -> tuple[str, ...]:
+        return (f"the steps of views are {listing(self.known, 'and')}",)
+
+    def helps(self) -> tuple[str, ...]:
+        return did_you_mean(closest(self.step, self.known))
+
+
+@dataclass(frozen=True)
+class BadView(Diagnostic):
+    """`split(n)` cuts a matrix into n blocks of as many rows, `split(a, b, …)` into blocks of a, b, … rows, `heads(n)`
+    into n blocks. The other steps of views take no numbers.
+    """
+
+    code: ClassVar[str] = "M0710"
+    problem: str
+
+    def message(self) -> str:
+        return self.problem
+
+
+@dataclass(frozen=True)
+class DuplicateView(Diagnostic):
+    """Each view is written once; several conditions are joined with `or`."""
+
+    code: ClassVar[str] = "M0711"
+    steps: str
+
+    def message(self) -> str:
+        return f"the view `{self.steps}` is written twice"
+
+
+@dataclass(frozen=True)
+class ViewWithoutMatrices(Diagnostic):
+    """Views say which matrices are in a parameter. A spec without stages has no route on which matrices are stepped."""
+
+    code: ClassVar[str] = "M0712"
+
+    def message(self) -> str:
+        return "a view, but the spec steps no matrices"

@@ -119,7 +119,7 @@ def _print(node: Operand) -> tuple[str, int]:
     match node:
         case sc.Number(text):
             return text.replace("-", "−", 1) if text.startswith("-") else text, ATOM if text[0] != "-" else NEGATIVE
-        case sc.Flag() | sc.NameMatches():
+        case sc.Flag() | sc.NameMatches() | sc.HasRole():
             return str(node), ATOM
         case sc.Symbol():
             name = str(node)

@@ -17,7 +17,7 @@ from muondsl.emit.python_scalar import quoted, to_python
 from muondsl.emit.roll_loops import Loop, roll_loops
 from muondsl.emit.standalone import inline_runtime
 from muondsl.emit.torch_statements import FORMATS, Statement, statements
-from muondsl.emit.words import class_text, default_text, docstring, module_text
+from muondsl.emit.words import class_text, default_text, docstring, hypers_of_otherwise, module_text
 from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
 from muondsl.ir.reserved import KEYWORDS, LOCALS
@@ -92,7 +92,7 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
         "docstring": docstring(module_text(spec)),
         "class_docstring": docstring(class_text(spec), indent="    "),
         "fingerprint": header.fingerprint,
-        "uses_math": "math." in body,
+        "uses_math": "math." in body or any("math." in each["text"] for each in _scales(spec)),
         "runtime_names": list(_runtime_names(spec)),
         "runtime_imports": _runtime_imports(kernels, iterations),
         "iterations": iterations,
@@ -102,12 +102,17 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
         "tables": tables,
         "updates": updates,
         "hypers": [_hyper(hyper) for hyper in spec.hypers],
-        "base_arguments": list(_base_arguments(spec)),
         "overrides": [
-            {"name": name, "default": default_text(default), "type": _hyper_type(default)}
-            for name, default in spec.overrides
+            {
+                "name": hyper.name,
+                "default": default_text(default) if default is not None else "None",
+                "type": _hyper_type(hyper.default) + (" | None" if default is None else ""),
+            }
+            for hyper, default in hypers_of_otherwise(spec)
         ],
+        "scales": list(_scales(spec)),
         "routes": list(_routes(spec)),
+        "views": [{"steps": view.steps, "condition": _predicate(view.condition)} for view in spec.views],
         "checkpoints": [
             f"Checkpoint({quoted(each.system)}, {{{', '.join(f'{quoted(k)}: {v!r}' for k, v in each.entries)}}})"
             for each in spec.checkpoints
@@ -130,20 +135,14 @@ def _runtime_imports(kernels: list[str], iterations: list[str]) -> list[str]:
 
 
 def _runtime_names(spec: CheckedSpec) -> Iterator[str]:
-    yield "BackendName"
     if spec.checkpoints:
         yield "Checkpoint"
-    yield from ("Hyper", "ParamsT")
-    if spec.routes:
-        yield "Route"
+    yield from ("Hyper", "Options", "ParamsT")
+    if spec.routes or spec.views:
+        yield "Predicate"
+    if any(update.scale != sc.ONE for update in (spec.matrix, spec.otherwise) if update):
+        yield "ScaleFunction"
     yield from ("SpecOptimizer", "State")
-
-
-def _base_arguments(spec: CheckedSpec) -> Iterator[str]:
-    yield from ("params", "defaults")
-    if spec.overrides:
-        yield "otherwise_defaults"
-    yield from (f"{name}={name}" for name in ("backend", "capturable", "workspace"))
 
 
 def _hyper_type(default: str | tuple[str, ...]) -> str:
@@ -175,11 +174,28 @@ def _routes(spec: CheckedSpec) -> Iterator[dict[str, str]]:
         if condition is None:
             other = next(each for each in known.values() if each is not None)
             condition = sc.Call("not", (other,))
-        places = {
-            sc.Symbol(name, "shape"): sc.Symbol(f"parameter.{name}", "shape")
-            for name in ("ndim", "rows", "cols", "numel")
-        }
-        yield {"target": target, "condition": to_python(sc.substitute(condition, places))}
+        yield {"target": target, "condition": _predicate(condition)}
+
+
+def _predicate(condition: sc.Scalar) -> str:
+    """The condition of a route or view, of what is called `parameter`."""
+    names = ("ndim", "rows", "cols", "numel")
+    places = {sc.Symbol(name, "shape"): sc.Symbol(f"parameter.{name}", "shape") for name in names}
+    return to_python(sc.substitute(condition, places))
+
+
+def _scales(spec: CheckedSpec) -> Iterator[dict[str, str]]:
+    """The scale of each route that has one, of rows, cols, hypers and step."""
+    for route, update in (("matrix", spec.matrix), ("otherwise", spec.otherwise)):
+        if update and update.scale != sc.ONE:
+            scale = sc.without_names(update.scale)
+            places: dict[sc.Symbol, sc.Scalar] = {sc.Symbol("numel", "shape"): sc.Symbol("(rows * cols)", "shape")}
+            places |= {
+                symbol: sc.Symbol(f'hypers["{symbol.name}"]', "hyper", symbol.index)
+                for symbol in sc.symbols(scale)
+                if symbol.kind == "hyper"
+            }
+            yield {"route": route, "text": to_python(sc.substitute(scale, places))}
 
 
 def _update(

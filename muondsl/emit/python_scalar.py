@@ -52,6 +52,8 @@ def _print(scalar: sc.Scalar, *, unroll: bool) -> tuple[str, int]:
             return _print(value, unroll=unroll) if is_coefficient and unroll else (name, ATOM)
         case sc.NameMatches(patterns):
             return f"parameter.named({', '.join(quoted(pattern) for pattern in patterns)})", ATOM
+        case sc.HasRole(roles):
+            return f"parameter.has_role({', '.join(quoted(role) for role in roles)})", ATOM
         case sc.Call():
             return _call(scalar, unroll=unroll)
         case _:

@@ -43,7 +43,7 @@ def _print(scalar: sc.Scalar, names: Mapping[str, str]) -> tuple[str, int]:
             return names.get(str(scalar), str(scalar)), ATOM
         case sc.Named(name, value, is_coefficient):
             return _print(value, names) if is_coefficient else (names.get(name, name), ATOM)
-        case sc.NameMatches():
+        case sc.NameMatches() | sc.HasRole():
             raise AssertionError("names of parameters are known to routes alone")
         case sc.Call():
             return _call(scalar, names)

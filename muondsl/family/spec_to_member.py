@@ -40,7 +40,7 @@ def spec_to_member(path: Path) -> Member | None:
         return stage_to_lines(_written(checked), rules, scalars)
 
     otherwise = spec.otherwise
-    normalized = (each for each in spec.matrix.stages if each.name == "orthogonalize")
+    normalized = (each for each in spec.of_matrices.stages if each.name == "orthogonalize")
     return Member(
         file=path.stem,
         name=spec.name,
@@ -48,10 +48,10 @@ def spec_to_member(path: Path) -> Member | None:
         docstring=" ".join(spec.docstring.split()),
         citations=spec.citations,
         hypers=tuple(f"{hyper.name} = {_default(hyper)}" for hyper in spec.hypers),
-        stages=tuple(map(stage, spec.matrix.stages)),
+        stages=tuple(map(stage, spec.of_matrices.stages)),
         divided_by=tuple(found for each in normalized for found in divisors(each)),
         otherwise=stage(otherwise.stages[0]) if otherwise else None,
-        states=tuple(_kept(state, state.shape) for state in spec.matrix.states),
+        states=tuple(_kept(state, state.shape) for state in spec.of_matrices.states),
         other_states=tuple(_kept(state, "") for state in otherwise.states) if otherwise else (),
         obstacle=_obstacle(Pipeline(source, path.parent)),
     )

@@ -191,11 +191,11 @@ class Program:
 class Step:
     """The programs of an optimizer: what a step does to matrices, and to the parameters that are none."""
 
-    matrix: Program
+    matrix: Program | None
     otherwise: Program | None
 
     def programs(self) -> tuple[Program, ...]:
-        return (self.matrix, self.otherwise) if self.otherwise else (self.matrix,)
+        return tuple(program for program in (self.matrix, self.otherwise) if program)
 
 
 def operands(operation: Operation) -> tuple[Value, ...]:

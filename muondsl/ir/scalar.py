@@ -68,6 +68,16 @@ class NameMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class HasRole:
+    """In a route: whether the parameter has one of the roles."""
+
+    roles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"role({', '.join(self.roles)})"
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """An operator or function of scalars."""
 
@@ -85,7 +95,7 @@ class Call:
         return f"{self.function}({', '.join(operands)})"
 
 
-Scalar = Number | Flag | Symbol | Named | NameMatches | Call
+Scalar = Number | Flag | Symbol | Named | NameMatches | HasRole | Call
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 CONDITIONS = (*COMPARISONS, "and", "or", "not")
@@ -99,7 +109,7 @@ ONE = Number("1")
 
 def is_condition(scalar: Scalar) -> bool:
     match scalar:
-        case Flag() | NameMatches():
+        case Flag() | NameMatches() | HasRole():
             return True
         case Named(_, value):
             return is_condition(value)
@@ -223,5 +233,5 @@ def evaluate(scalar: Scalar, values: Mapping[Symbol, float]) -> float:
             if isinstance(result, complex):
                 raise ValueError(f"{scalar} is not real")
             return result
-        case NameMatches():
-            raise ValueError("the name of a parameter is not known here")
+        case NameMatches() | HasRole():
+            raise ValueError("name and role of a parameter are not known here")

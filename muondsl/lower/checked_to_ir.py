@@ -22,7 +22,7 @@ LR = scalar.Symbol("lr", "hyper")
 
 def lower(spec: typed.CheckedSpec, precision: Format | None = None) -> ir.Step:
     """The programs of a spec. `precision` stands in for the format of every `in` block."""
-    matrix = _Lowering("matrix", precision).run(spec.matrix)
+    matrix = _Lowering("matrix", precision).run(spec.matrix) if spec.matrix else None
     otherwise = _Lowering("otherwise", precision).run(spec.otherwise) if spec.otherwise else None
     return ir.Step(matrix, otherwise)
 

@@ -25,6 +25,7 @@ def fingerprint(spec: CheckedSpec) -> str:
     parts += [f"hyper {hyper.name} = {hyper.default} in {hyper.interval}" for hyper in spec.hypers]
     parts += [f"otherwise {name} = {value}" for name, value in spec.overrides]
     parts += [f"route {route.target} {route.condition or 'rest'}" for route in spec.routes]
+    parts += [f"view {view.steps} where {view.condition}" for view in spec.views]
     parts += [canonical(program) for program in step.programs()]
     return f"sha256:{sha256(chr(10).join(parts).encode()).hexdigest()}"
 

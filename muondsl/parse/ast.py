@@ -254,6 +254,22 @@ class Route(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class ViewStep(Node):
+    """A step of a view with its numbers, such as `split(3)`."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View(Node):
+    """The logical matrices in stored tensors for which the predicate holds."""
+
+    steps: tuple[ViewStep, ...]
+    predicate: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint(Node):
     """A class whose checkpoints hold the same state when its groups hold `entries`."""
 
@@ -261,7 +277,7 @@ class Checkpoint(Node):
     entries: tuple[Entry, ...]
 
 
-Item = Optimizer | Cite | Use | Hyper | Const | Let | Rule | Stage | Otherwise | Route | Checkpoint
+Item = Optimizer | Cite | Use | Hyper | Const | Let | Rule | Stage | Otherwise | Route | View | Checkpoint
 
 
 @dataclass(frozen=True, slots=True)

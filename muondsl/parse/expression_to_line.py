@@ -27,15 +27,22 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Brackets:
-    """Arguments, items, parameters or entries, at least one: all on one line, or each on its own.
+    """Arguments, items, parameters, entries or the branches of a conditional, at least one: all on one line, or each on
+    its own.
 
-    `span` ends with the closing bracket. There is none after entries, which `with` opens.
+    `span` ends with the closing bracket. There is none after entries, which `with` opens, and around branches only
+    where the grammar needs parentheses, which lie outside of `span`.
     """
 
     opening: str
     elements: tuple[Element, ...]
     closing: str
     span: Span
+    is_conditional: bool = False
+
+    @property
+    def separator(self) -> str:
+        return "" if self.is_conditional else ","
 
 
 Line = tuple[str | Brackets, ...]
@@ -63,15 +70,16 @@ def flat(line: Line) -> str:
 
 
 def _flat_brackets(brackets: Brackets) -> str:
-    elements = ", ".join(flat(element.line) for element in brackets.elements)
+    elements = f"{brackets.separator} ".join(flat(element.line) for element in brackets.elements)
     return brackets.opening + elements + brackets.closing
 
 
 def brackets_of(line: Line) -> Iterator[Brackets]:
-    """All brackets of the line, those inside others too."""
+    """All brackets of the line, those inside others too, that can hold comments: conditionals do not."""
     for piece in line:
         if isinstance(piece, Brackets):
-            yield piece
+            if not piece.is_conditional:
+                yield piece
             for element in piece.elements:
                 yield from brackets_of(element.line)
 
@@ -94,6 +102,8 @@ def _at_least(level: int, node: ast.Expression, *, in_sum: bool = False) -> Line
     """The node, in parentheses if it binds less tightly than `level`."""
     if _level(node) >= level:
         return _binary(node, in_sum) if isinstance(node, ast.Binary) else _line(node)
+    if isinstance(node, ast.Conditional):
+        return (_conditional(node, "(", ")"),)
     return ("(", *_line(node), ")")
 
 
@@ -124,10 +134,23 @@ def _line(node: ast.Expression) -> Line:
         case ast.Index():
             return (*_at_least(_POSTFIX, node.value), "[", *expression_to_line(node.index), "]")
         case ast.Conditional():
-            condition, then = _at_least(_OR, node.condition), _at_least(_OR, node.then)
-            return ("if ", *condition, " then ", *then, " else ", *expression_to_line(node.otherwise))
+            return (_conditional(node, "", ""),)
         case _:
             return _atom(node)
+
+
+def _conditional(node: ast.Conditional, opening: str, closing: str) -> Brackets:
+    return Brackets(opening, tuple(_branches(node, "if ")), closing, node.span, is_conditional=True)
+
+
+def _branches(node: ast.Conditional, opening: str) -> Iterator[Element]:
+    """`if c then x`, `else if d then y` and so on, `else z`."""
+    condition, then = _at_least(_OR, node.condition), _at_least(_OR, node.then)
+    yield Element(node.condition.span.to(node.then.span), (opening, *condition, " then ", *then))
+    if isinstance(node.otherwise, ast.Conditional):
+        yield from _branches(node.otherwise, "else if ")
+    else:
+        yield Element(node.otherwise.span, ("else ", *expression_to_line(node.otherwise)))
 
 
 def _atom(node: ast.Number | ast.Name | ast.Text | ast.Call | ast.Tuple | ast.List) -> Line:

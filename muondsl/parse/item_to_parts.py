@@ -67,7 +67,7 @@ def end_of_parameters(rule: ast.Rule) -> int:
 
 
 def _declaration(
-    node: ast.Optimizer | ast.Cite | ast.Use | ast.Hyper | ast.Const | ast.Route | ast.Checkpoint,
+    node: ast.Optimizer | ast.Cite | ast.Use | ast.Hyper | ast.Const | ast.Route | ast.View | ast.Checkpoint,
 ) -> Line:
     match node:
         case ast.Optimizer():
@@ -85,10 +85,16 @@ def _declaration(
             return (f"const {node.name} = ", *expression(node.value), source)
         case ast.Route():
             return (f"route {node.target:<{ROUTE_WIDTH}} ", *expression(node.predicate))
+        case ast.View():
+            return ("view ", *joined(map(_step, node.steps)), " where ", *expression(node.predicate))
         case ast.Checkpoint():
             return (f'checkpoint "{node.system}"', *_entries(node.entries, node.span))
         case _:
             assert_never(node)
+
+
+def _step(node: ast.ViewStep) -> Line:
+    return (node.name, "(", *joined(map(expression, node.arguments)), ")") if node.arguments else (node.name,)
 
 
 def _statement(node: ast.Statement) -> Parts:

@@ -32,7 +32,7 @@ MAXIMUM_ERRORS = 20
 KEYWORDS = (
     *("optimizer", "cite", "use", "hyper", "const", "let", "rule"),
     *ast.STAGES,
-    *("otherwise", "route", "checkpoint"),
+    *("otherwise", "route", "view", "checkpoint"),
 )
 
 _ITEM_START = re.compile(rf"^(?:{'|'.join(KEYWORDS)})\b", re.MULTILINE)
@@ -169,6 +169,7 @@ _ITEMS = {
     "_RULE",
     "_OTHERWISE",
     "_ROUTE",
+    "_VIEW",
     "_CHECKPOINT",
 }
 _STATEMENTS = {"_STATE", "_LET", "_EXPORT", "_FOR"}
@@ -305,6 +306,14 @@ class _ToTree(Transformer_NonRecursive[Token, Any]):
 
     def route(self, meta: Meta, children: list[Any]) -> ast.Route:
         return ast.Route(str(children[0]), children[1], span=self.span(meta))
+
+    def view(self, meta: Meta, children: list[Any]) -> ast.View:
+        *steps, predicate = children
+        return ast.View(tuple(steps), predicate, span=self.span(meta))
+
+    def step(self, meta: Meta, children: list[Any]) -> ast.ViewStep:
+        name, *arguments = children
+        return ast.ViewStep(str(name), tuple(each for each in arguments if each), span=self.span(meta))
 
     def checkpoint(self, meta: Meta, children: list[Any]) -> ast.Checkpoint:
         system, *entries = children

@@ -142,24 +142,45 @@ class _Page:
     def put(self, line: Line, indent: int) -> None:
         """Writes a line, and breaks those of its brackets that hold a comment or do not fit."""
         text = " " * indent
+        line = tuple(self.inlined(line))
         for index, piece in enumerate(line):
             if isinstance(piece, str):
                 text += piece
             elif self.stays_flat(piece, len(text), line[index + 1 :]):
                 text += flat((piece,))
             else:
-                self.lines.append(text + piece.opening.rstrip())
-                self.break_open(piece, indent + STEP)
+                opened = (text + piece.opening).rstrip()
+                self.lines += [opened] if opened else []
+                rest = () if piece.closing else line[index + 1 :]
+                self.break_open(piece, indent + STEP if opened else indent, rest)
                 text = " " * indent + piece.closing
+                if rest:
+                    break
         if text.strip():
             self.lines.append(text)
 
+    def inlined(self, line: Line) -> Iterator[str | Brackets]:
+        """The pieces, with those of its conditionals that hold a comment, which they have no line for."""
+        for piece in line:
+            if isinstance(piece, Brackets) and piece.is_conditional and self.holds_comment(piece):
+                yield piece.opening
+                for element in piece.elements:
+                    yield from (" ",) if element is not piece.elements[0] else ()
+                    yield from self.inlined(element.line)
+                yield piece.closing
+            else:
+                yield piece
+
+    def holds_comment(self, brackets: Brackets) -> bool:
+        return self.has_comment(self.start(brackets), self.end(brackets))
+
     def stays_flat(self, brackets: Brackets, column: int, rest: Line) -> bool:
-        if self.has_comment(self.start(brackets), self.end(brackets)):
+        if self.holds_comment(brackets):
             return False
         return column + len(flat((brackets,))) + _length_to_break(rest) <= WIDTH
 
-    def break_open(self, brackets: Brackets, indent: int) -> None:
+    def break_open(self, brackets: Brackets, indent: int, rest: Line) -> None:
+        """Writes each element on its own line, and the rest behind the last."""
         closing = self.end(brackets)
         limits = self.limits(brackets.elements, closing)
         self.trailing(-1, limits[0], indent)
@@ -167,9 +188,9 @@ class _Page:
             self.own_lines(self.take(self.start(element)), indent)
             self.own_lines(self.take_unhosted(self.end(element), self.hosts(element.line)), indent)
             # The comments behind the last entry of a `with` are those of the statement, which it ends.
-            is_last_entry = not brackets.closing and element is brackets.elements[-1]
-            self.put(element.line if is_last_entry else (*element.line, ","), indent)
-            if not is_last_entry:
+            is_end = not brackets.closing and element is brackets.elements[-1]
+            self.put((*element.line, *rest) if is_end else (*element.line, brackets.separator), indent)
+            if not is_end:
                 self.trailing(self.end(element), limit, indent)
         if brackets.closing:
             self.own_lines(self.take(closing), indent)

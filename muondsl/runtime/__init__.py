@@ -11,25 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from muondsl.runtime.backend import BackendName
-    from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, Parameter, Route, State
+    from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, State
     from muondsl.runtime.optimizer import ParamsT, SpecOptimizer
+    from muondsl.runtime.options import Options
+    from muondsl.runtime.routing import Parameter, Predicate
+    from muondsl.runtime.routing_table import RoutedParameter, Routing, ScaleFunction
 
 __all__ = [
     "BackendName",
     "Checkpoint",
     "Hyper",
     "HyperValue",
+    "Options",
     "Parameter",
     "ParamsT",
-    "Route",
+    "Predicate",
+    "RoutedParameter",
+    "Routing",
+    "ScaleFunction",
     "SpecOptimizer",
     "State",
 ]
 
 MODULES = {
     "backend": ("BackendName",),
-    "declarations": ("Checkpoint", "Hyper", "HyperValue", "Parameter", "Route", "State"),
+    "declarations": ("Checkpoint", "Hyper", "HyperValue", "State"),
     "optimizer": ("ParamsT", "SpecOptimizer"),
+    "options": ("Options",),
+    "routing": ("Parameter", "Predicate"),
+    "routing_table": ("RoutedParameter", "Routing", "ScaleFunction"),
 }
 
 

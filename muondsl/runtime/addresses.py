@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,26 +14,43 @@ from muondsl.runtime.declarations import State
 from muondsl.runtime.folding import Fold, fold
 from muondsl.runtime.layout import LEADING_ELEMENTS, padded
 from muondsl.runtime.uploads import Upload
+from muondsl.runtime.views import Block, View, blocks_of
 
 ALIGNED_BYTES = 16
 """The widest load or store of one thread."""
 
 
 class StepMember:
-    """The tensors of one parameter in a step, in the order of `table_names`, and the number of its group.
+    """The tensors of one parameter in a step, in the order of `table_names`, and the number of its group. With a block
+    for each tensor it is one logical matrix of that parameter, with the number `index`.
 
-    Made for every parameter at every step: what is asked of the tensors is asked once.
+    Made for every matrix at every step: what is asked of the tensors is asked once.
     """
 
-    __slots__ = ("addresses", "group", "state", "strides", "tensors")
+    __slots__ = ("addresses", "group", "key", "shape", "sizes", "state", "strides", "tensors")
 
     def __init__(
-        self, names: Sequence[str], parameter: Tensor, gradient: Tensor, state: Mapping[str, Tensor], group: int
+        self,
+        names: Sequence[str],
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        group: int,
+        blocks: Sequence[Block] = (),
+        index: int = 0,
     ) -> None:
         self.tensors = (parameter, gradient, *[state[name] for name in names[2:]])
+        self.state, self.group, self.key = state, group, (id(parameter), index)
         self.addresses = [tensor.data_ptr() for tensor in self.tensors]
-        self.strides = tuple([tensor.stride() for tensor in self.tensors])
-        self.state, self.group = state, group
+        if blocks:
+            begins = zip(self.addresses, self.tensors, blocks, strict=True)
+            self.addresses = [begin + block.offset * tensor.element_size() for begin, tensor, block in begins]
+            self.strides = tuple([block.strides for block in blocks])
+            self.sizes = tuple([block.sizes for block in blocks])
+        else:
+            self.strides = tuple([tensor.stride() for tensor in self.tensors])
+            self.sizes = tuple([tensor.shape for tensor in self.tensors])
+        self.shape = self.sizes[0]
 
     @property
     def parameter(self) -> Tensor:
@@ -45,7 +63,32 @@ class StepMember:
     def layout(self) -> tuple[Any, ...]:
         """All that launches depend on but where memory is: a batch is made anew where this changes."""
         aligned = tuple([address % ALIGNED_BYTES == 0 for address in self.addresses])
-        return (id(self.tensors[0]), self.group, self.tensors[0].shape, self.strides, aligned)
+        return (self.key, self.group, self.shape, self.strides, aligned)
+
+
+def matrix_blocks(view: View, states: Sequence[State], tensors: Sequence[Tensor]) -> Iterator[tuple[Block, ...]] | None:
+    """For each logical matrix its place in each tensor; None where one of them has no strides there."""
+    shape = tensors[0].shape
+    full = [True, True, *(state.is_full for state in states)]
+    found: list[Sequence[Block]] = []
+    for tensor, is_full, state in zip(tensors, full, [None, None, *states], strict=True):
+        if is_full:
+            own = view.blocks(shape, tensor.stride())
+        else:
+            assert state is not None
+            own = _state_blocks(state, view, tuple(shape), tuple(tensor.shape), tensor.stride())
+        if own is None:
+            return None
+        found.append(own)
+    return zip(*found, strict=True)
+
+
+@lru_cache(maxsize=4096)
+def _state_blocks(
+    state: State, view: View, shape: tuple[int, ...], sizes: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[Block, ...]:
+    laid = torch.empty_strided(sizes, strides, device="meta")
+    return blocks_of(state.parts(laid, view, view.shapes(shape)))
 
 
 def table_names(states: Sequence[State]) -> tuple[str, ...]:
@@ -54,7 +97,7 @@ def table_names(states: Sequence[State]) -> tuple[str, ...]:
 
 def member_fold(member: StepMember, states: Sequence[State]) -> Fold | None:
     """The two dimensions in which kernels see the full-size tensors of a parameter."""
-    full = [True, True, *(state.shape == "rows, cols" for state in states)]
+    full = [True, True, *(state.is_full for state in states)]
     return fold([tensor for tensor, is_full in zip(member.tensors, full, strict=True) if is_full])
 
 
@@ -129,10 +172,9 @@ class _Described:
 
 
 def _matrix(member: StepMember, forms: Sequence[str]) -> _Described:
-    rows, cols = member.parameter.shape
+    rows, cols = member.shape
     strides, is_plain = [], []
-    for tensor, form in zip(member.tensors, forms, strict=True):
-        down, across = tensor.stride()
+    for sizes, (down, across), form in zip(member.sizes, member.strides, forms, strict=True):
         if form == "rows, cols":
             strides.append((down, across))
             is_plain.append((down, across) == (cols, 1))
@@ -140,7 +182,7 @@ def _matrix(member: StepMember, forms: Sequence[str]) -> _Described:
             strides.append((1, 1))
             is_plain.append(True)
         else:
-            strides.append((down if tensor.shape[0] > 1 else across, 1))
+            strides.append((down if sizes[0] > 1 else across, 1))
             is_plain.append(strides[-1] == (1, 1))
     return _Described((rows, cols), rows % 16 == 0 and cols % 16 == 0, strides, is_plain)
 

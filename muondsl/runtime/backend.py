@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from muondsl.runtime.addresses import StepMember, member_fold, table_names
+from muondsl.runtime.addresses import StepMember, matrix_blocks, member_fold, table_names
+from muondsl.runtime.checks import check_tensors
 from muondsl.runtime.step_plan import Recipe, StepPlan
 from muondsl.runtime.triton_language import HAS_TRITON, jit
 from muondsl.runtime.workspace import Arena
@@ -154,23 +155,21 @@ class Backend:
 
     def step(self, optimizer: SpecOptimizer) -> Numbered:
         """Steps what Triton steps. Returns the other parameters, with the numbers of their groups."""
-        if torch.compiler.is_compiling():
-            # Launches are no operations of torch that a compiler could follow. Naming it at import would import it.
-            outside: Numbered = torch.compiler.disable(self._step)(optimizer)
-            return outside
-        return self._step(optimizer)
-
-    def _step(self, optimizer: SpecOptimizer) -> Numbered:
         self._check_warmed_up(optimizer)
         buckets, others = self._divided(optimizer)
         ready: list[tuple[Bucket, StepPlan, list[StepMember]]] = []
         for bucket, found in buckets.items():
             route = bucket[0]
             names = table_names(optimizer.states[route])
-            members = [self._member(optimizer, route, names, *pair) for pair in found]
-            plan, left = self._plan(optimizer, bucket, members)
+            members: list[StepMember] = []
+            for pair in found:
+                made = self._members(optimizer, route, names, *pair)
+                members += made
+                if not made:
+                    others.append(pair)
+            plan, left = self._plan(optimizer, bucket, members) if members else (None, frozenset())
             if left:
-                others += [pair for index, pair in enumerate(found) if index in left]
+                others += [(member.group, member.parameter) for index, member in enumerate(members) if index in left]
                 members = [member for index, member in enumerate(members) if index not in left]
             if plan is not None:
                 ready.append((bucket, plan, members))
@@ -187,12 +186,27 @@ class Backend:
             _mark_changed(members)
         return others
 
-    def _member(
+    def _members(
         self, optimizer: SpecOptimizer, route: str, names: Sequence[str], number: int, parameter: Tensor
-    ) -> StepMember:
-        assert parameter.grad is not None
-        state = optimizer.ready_state(route, parameter, parameter.grad)
-        return StepMember(names, parameter, parameter.grad, state, number)
+    ) -> list[StepMember]:
+        """The matrices of a parameter, or the parameter; none where kernels cannot address them."""
+        gradient = parameter.grad
+        assert gradient is not None
+        state = optimizer.ready_state(route, parameter, gradient)
+        view = optimizer.view_of(parameter)
+        if not view.steps:
+            return [StepMember(names, parameter, gradient, state, number)]
+        states = optimizer.states[route]
+        found = matrix_blocks(view, states, (parameter, gradient, *[state[name] for name in names[2:]]))
+        if found is None and self.options.backend == "triton":
+            raise RuntimeError(
+                f"backend='triton' cannot step a parameter of size {tuple(parameter.shape)}: in its memory or that of "
+                f"its gradient {str(view)!r} is no view; make both contiguous or use backend='auto'"
+            )
+        return [
+            StepMember(names, parameter, gradient, state, number, blocks, index)
+            for index, blocks in enumerate(found or ())
+        ]
 
     def _plan(
         self, optimizer: SpecOptimizer, bucket: Bucket, members: Sequence[StepMember]
@@ -202,7 +216,7 @@ class Backend:
         key = (bucket, len(optimizer.param_groups), tuple([member.layout() for member in members]))
         if key not in self._plans:
             for member in members:
-                _check_tensors(optimizer, route, member)
+                check_tensors(optimizer, route, member.parameter, member.gradient, member.state)
             left = self._unaddressable(optimizer, route, members)
             kept = [member for index, member in enumerate(members) if index not in left]
             n_groups, capturable = len(optimizer.param_groups), self.options.capturable
@@ -267,22 +281,6 @@ class Backend:
 
 def _is_capturing() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
-
-
-def _check_tensors(optimizer: SpecOptimizer, route: str, member: StepMember) -> None:
-    """Kernels read by address what torch would refuse. Raises RuntimeError for what is not as the parameter is."""
-    parameter = member.parameter
-    wanted = [("gradient", member.gradient, parameter.dtype, tuple(parameter.shape))]
-    wanted += [
-        (each.name, member.state[each.name], each.dtype or parameter.dtype, tuple(each.sizes(parameter)))
-        for each in optimizer.states[route]
-    ]
-    for name, tensor, dtype, sizes in wanted:
-        if (tensor.device, tensor.dtype, tuple(tensor.shape)) != (parameter.device, dtype, sizes):
-            raise RuntimeError(
-                f"{name} is {tensor.dtype} of size {tuple(tensor.shape)} on {tensor.device}, but should be {dtype} of "
-                f"size {sizes} on {parameter.device}: the parameter was moved or converted behind the optimizer's back"
-            )
 
 
 def _mark_changed(members: Sequence[StepMember]) -> None:

@@ -1,16 +1,17 @@
-"""What a generated class says of itself: its hypers, its states, its routes, the checkpoints it understands."""
+"""What a generated class says of itself: its hypers, its states, the checkpoints it understands."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from numbers import Real
 from typing import SupportsFloat
 
 import torch
 from torch import Tensor
+
+from muondsl.runtime.views import View
 
 HyperValue = float | tuple[float, ...]
 
@@ -35,6 +36,8 @@ class Hyper:
         """Raises ValueError for a value of the wrong form or outside the range."""
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"Tensor {self.name} must be 1-element")
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise ValueError(f"Tensor {self.name} must not require grad: a step cannot be differentiated")
         if self.length is None:
             values: tuple[object, ...] = (value,)
         elif isinstance(value, tuple | list) and len(value) == self.length:
@@ -77,66 +80,58 @@ class State:
     dtype: torch.dtype | None = None
     initial: float | str = 0.0
 
-    def sizes(self, parameter: Tensor) -> tuple[int, ...]:
-        if self.shape == "rows, cols":
-            return tuple(parameter.shape)
-        if self.shape == "1, 1":
-            return (1,) * parameter.ndim
-        rows, cols = parameter.shape
+    @property
+    def is_full(self) -> bool:
+        """Whether it has the shape of the parameter as it is stored, whatever matrices are seen in it."""
+        return self.shape == "rows, cols"
+
+    def sizes(self, shape: Sequence[int], matrices: Sequence[tuple[int, int]] = ()) -> tuple[int, ...]:
+        """The sizes of the state of a parameter of that shape with those logical matrices; none for the other route.
+
+        A state that is not full has its own sizes for one matrix; for several those of all, stacked in a first
+        dimension or, where they differ, one flat after the other.
+        """
+        if self.is_full:
+            return tuple(shape)
+        if not matrices:
+            return (1,) * len(shape)
+        each = [self._sizes_of(*matrix) for matrix in matrices]
+        if len(each) == 1:
+            return each[0]
+        return (len(each), *each[0]) if len(set(each)) == 1 else (sum(map(math.prod, each)),)
+
+    def _sizes_of(self, rows: int, cols: int) -> tuple[int, int]:
+        down, across = (rows, 1), (1, cols)
         is_tall = rows >= cols
         return {
-            "rows, 1": (rows, 1),
-            "1, cols": (1, cols),
-            "long": (rows, 1) if is_tall else (1, cols),
-            "short": (1, cols) if is_tall else (rows, 1),
+            "1, 1": (1, 1),
+            "rows, 1": down,
+            "1, cols": across,
+            "long": down if is_tall else across,
+            "short": across if is_tall else down,
         }[self.shape]
 
-    def create(self, parameter: Tensor, gradient: Tensor) -> Tensor:
+    def parts(self, tensor: Tensor, view: View, matrices: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """The state of each logical matrix, in the memory of the state of the parameter."""
+        if self.is_full:
+            return view.matrices(tensor)
+        if len(matrices) == 1:
+            return [tensor]
+        if tensor.ndim > 1:
+            return list(tensor.unbind(0))
+        each = [self._sizes_of(*matrix) for matrix in matrices]
+        return [part.view(sizes) for part, sizes in zip(tensor.split(list(map(math.prod, each))), each, strict=True)]
+
+    def create(self, parameter: Tensor, gradient: Tensor, matrices: Sequence[tuple[int, int]] = ()) -> Tensor:
         """The state that the first step finds, on the parameter's device, in the memory format of its gradient."""
         dtype = self.dtype or parameter.dtype
         if isinstance(self.initial, str):
             start = gradient if self.initial == "gradient" else parameter
             return start.detach().to(dtype, copy=True)
-        if self.shape == "rows, cols":
+        if self.is_full:
             return torch.full_like(gradient, self.initial, dtype=dtype, memory_format=torch.preserve_format)
-        return torch.full(self.sizes(parameter), self.initial, dtype=dtype, device=parameter.device)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """What a route may ask of a parameter: its name, if it has one, and its shape."""
-
-    name: str | None
-    shape: tuple[int, ...]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def rows(self) -> int:
-        return self.shape[0] if self.shape else 1
-
-    @property
-    def cols(self) -> int:
-        return self.shape[1] if len(self.shape) > 1 else 1
-
-    @property
-    def numel(self) -> int:
-        return math.prod(self.shape)
-
-    def named(self, *patterns: str) -> bool:
-        """Whether the name matches one of the globs. Raises ValueError where there is no name."""
-        if self.name is None:
-            raise ValueError(
-                "the optimizer routes parameters by their names: pass model.named_parameters(), "
-                "or groups with a 'route' of 'matrix' or 'otherwise'"
-            )
-        name = self.name
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-Route = Callable[[Parameter], bool]
+        sizes = self.sizes(parameter.shape, matrices)
+        return torch.full(sizes, self.initial, dtype=dtype, device=parameter.device)
 
 
 @dataclass(frozen=True)

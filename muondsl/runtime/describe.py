@@ -13,7 +13,7 @@ from muondsl.runtime.addresses import StepMember, member_fold, table_names
 from muondsl.runtime.backend import Choice, Numbered, architecture_of
 from muondsl.runtime.batch import Batch
 from muondsl.runtime.launch import Launch
-from muondsl.runtime.step_plan import Recipe, StepPlan, stand_in
+from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
 from muondsl.runtime.workspace import Arena
 
 if TYPE_CHECKING:
@@ -52,8 +52,11 @@ def _kinds(optimizer: SpecOptimizer) -> dict[tuple[str, torch.device, torch.dtyp
 
 
 def _is_strange(optimizer: SpecOptimizer, route: str, parameter: Tensor) -> bool:
-    if route == "matrix" or parameter.grad is None:
+    if parameter.grad is None:
         return False
+    if route == "matrix":
+        view = optimizer.view_of(parameter)
+        return any(view.blocks(each.shape, each.stride()) is None for each in (parameter, parameter.grad))
     states = optimizer.states[route]
     found = optimizer.state.get(parameter, {})
     state = {each.name: found.get(each.name, parameter) for each in states}
@@ -68,20 +71,26 @@ def _heading(title: str, found: Numbered, choice: Choice) -> str:
 def _plan(optimizer: SpecOptimizer, route: str, device: torch.device, found: Numbered) -> Iterator[str]:
     """Shapes, workspace, launches."""
     recipe = Recipe.of(optimizer, route, architecture_of(device), n_groups=len(optimizer.param_groups))
-    members = [stand_in(parameter, recipe.states, number) for number, parameter in found]
+    members = [
+        member
+        for number, parameter in found
+        for member in stand_ins(
+            parameter, recipe.states, number, optimizer.view_of(parameter), is_matrix=recipe.is_matrix
+        )
+    ]
     plan = StepPlan(recipe, members, optimizer.backend.options.workspace)
     plan.build(members, torch.device("cpu"), Arena())
     batches = [batch for batch, _ in plan.batches]
     launches = [launch for batch in batches for launch in batch.launches]
-    yield from _shapes(found, batches)
+    yield from _shapes(members, batches)
     yield f"  {_bytes(plan.needed)} of workspace, {len(batches)} batch{'es' if len(batches) > 1 else ''}"
     yield f"  {len(launches)} launches a step:"
     yield from _launches(launches)
 
 
-def _shapes(found: Numbered, batches: Sequence[Batch]) -> Iterator[str]:
+def _shapes(members: Sequence[StepMember], batches: Sequence[Batch]) -> Iterator[str]:
     iterations = batches[0].iterations
-    for shape, count in Counter(tuple(parameter.shape) for _, parameter in found).items():
+    for shape, count in Counter(tuple(member.shape) for member in members).items():
         forms = [iteration.form(*sorted(shape)) for iteration in iterations] if len(shape) == 2 else []
         yield "  " + "  ".join([f"{count} of {' × '.join(map(str, shape)) or 'one number'}", *forms])
 

@@ -57,11 +57,10 @@ class Numbers:
         return self._addresses.tensor if self._addresses else None
 
     def refresh(self, members: Sequence[StepMember], groups: Sequence[Mapping[str, Any]]) -> None:
-        """Counts the step and writes what has changed."""
+        """Writes what has changed; the steps are counted already."""
         self._refresh_hypers(groups)
         if self._steps and self._addresses:
             steps = [member.state["step"] for member in members]
-            torch._foreach_add_(steps, 1)
             if self._capturable:
                 found = [step.data_ptr() for step in steps]
                 self._addresses.write(lambda: torch.tensor(found, device="cpu"), is_changed=found != self._found)

@@ -5,41 +5,51 @@ What a step computes is in the generated class; nothing here knows any algorithm
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, Self, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from muondsl.runtime.backend import Backend, BackendName, BackendOptions, placed_step
 from muondsl.runtime.batch import LaunchFunction
-from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, Parameter, Route, State
+from muondsl.runtime.checks import Added, check_parameter, check_step, without_duplicates
+from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, State
 from muondsl.runtime.describe import describe
+from muondsl.runtime.loading import accepted_checkpoint, restore_formats
+from muondsl.runtime.options import backend_of
+from muondsl.runtime.roles import chosen_roles, model_roles
+from muondsl.runtime.routing import MATRIX, OTHERWISE, Predicate, Router
+from muondsl.runtime.routing_table import Routing, ScaleFunction, routing_table
+from muondsl.runtime.views import PLAIN_VIEW, View, WorkedMatrices
 
 ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
-
-MATRIX, OTHERWISE = "matrix", "otherwise"
 
 
 class SpecOptimizer(Optimizer):
     """A torch optimizer whose step is compiled from a spec.
 
-    Every parameter group has a `route`: `matrix`, whose parameters are 2-D and take the stages of the spec, or
-    `otherwise`. A group may state its own; a group that does not is divided by the routes of the spec, parameter by
-    parameter. All hypers are live: a step uses what the group holds when it begins. A step runs kernels of `launches`
-    or, where `backend` says so, `update_parameter`.
+    Every parameter group has a `route`: `matrix`, whose parameters are matrices, or seen as such, and take the stages
+    of the spec, or `otherwise`. A group may state its own; a group that does not is divided by the routes of the spec,
+    parameter by parameter. All hypers are live: a step uses what the group holds when it begins. A step runs kernels
+    of `launches` or, where `backend` says so, `update_parameter`.
     """
 
     fingerprint: ClassVar[str]
     hypers: ClassVar[tuple[Hyper, ...]]
     states: ClassVar[Mapping[str, tuple[State, ...]]]
-    routes: ClassVar[Mapping[str, Route]] = {}
+    scales: ClassVar[Mapping[str, ScaleFunction]] = {}
+    routes: ClassVar[Mapping[str, Predicate]] = {}
+    views: ClassVar[Mapping[str, Predicate]] = {}
     checkpoints: ClassVar[tuple[Checkpoint, ...]] = ()
     counts_steps: ClassVar[frozenset[str]] = frozenset()
     launches: ClassVar[Mapping[str, LaunchFunction]] = {}
+
+    _is_routed_by_hand = False
 
     def __init__(
         self,
@@ -50,37 +60,97 @@ class SpecOptimizer(Optimizer):
         backend: BackendName = "auto",
         capturable: bool = False,
         workspace: int | None = None,
+        views: Mapping[str, str] | None = None,
+        roles: Mapping[str, str] | None = None,
+        fused: bool | None = None,
+        foreach: bool | None = None,
+        differentiable: bool = False,
     ) -> None:
-        """`otherwise_defaults` are the defaults of hypers in groups of that route.
+        """`otherwise_defaults` are the defaults of hypers in groups of that route, None for those of matrices; the rest
+        is as in `Options`.
 
-        `backend`: `triton`, `torch`, or `auto`, which is Triton for parameters that it can step on a GPU. `capturable`:
-        a step may be captured in a CUDA graph; hypers that are tensors stay on the device. `workspace`: no more bytes
-        than that are used between the launches of a step.
-
-        Raises ValueError for a hyper outside its range, for a parameter that no route or more than one route
-        claims, and for a `matrix` parameter that is not 2-D; TypeError for parameters that are sharded; RuntimeError
-        for complex ones, and for a backend that cannot be.
+        Raises ValueError for a hyper outside its range, for parameters that no route or more than one route
+        claims, or whose name or role is not known where the spec asks, for one that no view makes a matrix on the route
+        of matrices, and for views or roles of no parameter; TypeError for parameters that are sharded; RuntimeError
+        for complex ones, for a backend that cannot be, and for what torch's optimizers may have and these do not.
         """
+        backend = backend_of(type(self).__name__, backend, fused, foreach, differentiable=differentiable)
         self._options = BackendOptions(backend, capturable, workspace)
         self._options.check(type(self).__name__, has_launches=bool(self.launches))
         self.backend = Backend(self._options)
-        self._otherwise_defaults = dict(otherwise_defaults or {})
+        self.added: dict[Tensor, Added] = {}
+        self._given = dict(views or {}), dict(roles or {})
+        self._otherwise_defaults = {name: each for name, each in (otherwise_defaults or {}).items() if each is not None}
         for hyper in self.hypers:
             hyper.check(defaults[hyper.name])
             if hyper.name in self._otherwise_defaults:
                 replace(hyper, name=f"otherwise_{hyper.name}").check(self._otherwise_defaults[hyper.name])
         super().__init__(params, defaults)
+        routes = {name: group["route"] for group in self.param_groups for name in group.get("param_names", ())}
+        self._router.check_all_given(routes)
+        self._check_routes()
+        if fused:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self.backend.choice(self, group["route"], parameter)
+
+    def _check_routes(self) -> None:
+        routes = {group["route"] for group in self.param_groups if group["params"]}
+        if routes == {OTHERWISE} and MATRIX in self.routes and not self._is_routed_by_hand:
+            warnings.warn(
+                f"{type(self).__name__} got no matrix: all of its parameters take the other route, see routing()",
+                stacklevel=4,
+            )
+
+    def _patch_step_function(self) -> None:
+        """torch's own wraps the step in its hooks. It is all hidden from torch.compile: launches are no operations of
+        torch, and a graph of operations would be guarded by hypers that change from step to step.
+        """
+        super()._patch_step_function()
+        kind: Any = type(self)
+        if not hasattr(kind.step, "is_hidden"):
+            reason = f"{kind.__name__} steps outside of graphs"
+            kind.step = torch.compiler.disable(kind.step, reason=reason)
+            kind.step.is_hidden = True
+
+    @classmethod
+    def for_model(cls, model: nn.Module, **arguments: Any) -> Self:
+        """The optimizer of all parameters of a model, whose roles are found from its modules: embeddings, also tied
+        ones, output heads (those as wide as an embedding has entries, and those that are called so), norms, biases,
+        convolutions, stacks of experts. `roles` among the arguments corrects what is found.
+        """
+        found = model_roles(model)
+        given = arguments.pop("roles", {})
+        roles = {**given, **found, **chosen_roles(given, found)}
+        return cls(model.named_parameters(), **arguments, roles=roles)
+
+    @property
+    def _router(self) -> Router:
+        return Router(type(self).__name__, tuple(self.states), self.routes, self.views, *self._given)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
             **super().__getstate__(),
             "_otherwise_defaults": self._otherwise_defaults,
             "_options": self._options,
+            "added": self.added,
+            "_given": self._given,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.backend = Backend(self._options)
+
+    def view_of(self, parameter: Tensor) -> View:
+        """How a parameter is seen; those of the other route as they are."""
+        added = self.added.get(parameter)
+        return added.view if added else PLAIN_VIEW
+
+    def routing(self) -> Routing:
+        """For each parameter its route, the matrices that are seen in it, by which factors they are stepped, and the
+        bytes of its states; prints as a table.
+        """
+        return routing_table(self)
 
     def describe(self) -> str:
         """What a step runs: for each route, device and dtype the backend with the reason for it, matrices with the
@@ -120,10 +190,7 @@ class SpecOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._check_gradient(parameter, parameter.grad)
+        check_step(self)
         others: dict[int, list[Tensor]] = {}
         for number, parameter in self.backend.step(self):
             others.setdefault(number, []).append(parameter)
@@ -135,16 +202,6 @@ class SpecOptimizer(Optimizer):
                 self._step_parameter(group["route"], parameter, parameter.grad, hypers)
         return loss
 
-    def _check_gradient(self, parameter: Tensor, gradient: Tensor) -> None:
-        name = type(self).__name__
-        if gradient.layout != torch.strided:
-            raise RuntimeError(f"{name} does not support sparse gradients")
-        if gradient.dtype != parameter.dtype:
-            raise RuntimeError(
-                f"{name} does not support gradients of another dtype than their parameter: "
-                f"{gradient.dtype} for {parameter.dtype}"
-            )
-
     def _step_parameter(
         self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
     ) -> None:
@@ -153,7 +210,20 @@ class SpecOptimizer(Optimizer):
         if route in self.counts_steps:
             state["step"] += 1
             step = int(state["step"].item())
-        self.update_parameter(route, parameter, gradient, state, hypers, step)
+        view = self.view_of(parameter)
+        if not view.steps:
+            self.update_parameter(route, parameter, gradient, state, hypers, step)
+            return
+        matrices, states = view.shapes(parameter.shape), self.states[route]
+        worked = {each.name: WorkedMatrices(view, state[each.name]) for each in states if each.is_full}
+        parts = {each.name: each.parts(state[each.name], view, matrices) for each in states if not each.is_full}
+        parts |= {name: each.matrices for name, each in worked.items()}
+        worked["parameter"] = WorkedMatrices(view, parameter)
+        for index, matrix in enumerate(WorkedMatrices(view, gradient).matrices):
+            own = {name: each[index] for name, each in parts.items()}
+            self.update_parameter(route, worked["parameter"].matrices[index], matrix, own, hypers, step)
+        for each in worked.values():
+            each.write_back()
 
     def ready_state(self, route: str, parameter: Tensor, gradient: Tensor) -> dict[str, Tensor]:
         """The states of a parameter, those added that are missing."""
@@ -163,8 +233,12 @@ class SpecOptimizer(Optimizer):
             state["step"] = placed_step(step, parameter, self._options)
         for each in self.states[route]:
             if each.name not in state:
-                state[each.name] = each.create(parameter, gradient)
+                state[each.name] = each.create(parameter, gradient, self.matrices_of(route, parameter))
         return state
+
+    def matrices_of(self, route: str, parameter: Tensor) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of the matrices seen in a parameter; none on the other route."""
+        return self.view_of(parameter).shapes(parameter.shape) if route == MATRIX else ()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group; without a `route` of its own it becomes one group for each route its parameters take."""
@@ -174,20 +248,32 @@ class SpecOptimizer(Optimizer):
         if isinstance(given, set) or (not isinstance(given, Tensor) and not isinstance(given, Iterable)):
             super().add_param_group(param_group)
             return
-        members = [given] if isinstance(given, Tensor) else list(given)
+        members = without_duplicates(type(self).__name__, [given] if isinstance(given, Tensor) else list(given))
         options = {key: value for key, value in param_group.items() if key != "params"}
         before = len(self.param_groups)
         try:
-            for route, chosen in self._divided(members, options).items():
+            for route, chosen in self._router.divide(members, options.get("route")).items():
                 given = options if len(self.param_groups) == before else self._own_tensors(options)
-                group = {**given, "params": chosen, "route": route}
+                group = {**given, "params": chosen, "route": route, "fingerprint": self.fingerprint}
                 if route == OTHERWISE:
                     group = {**self._otherwise_defaults, **group}
                 self._check_group(group)
                 super().add_param_group(group)
+                self.added |= self._as_added(self.param_groups[-1])
         except Exception:
+            for parameter in (each for group in self.param_groups[before:] for each in group["params"]):
+                self.added.pop(parameter, None)
             del self.param_groups[before:]
             raise
+        self._is_routed_by_hand |= "route" in options
+
+    def _as_added(self, group: Mapping[str, Any]) -> dict[Tensor, Added]:
+        is_matrix = group["route"] == MATRIX
+        names = group.get("param_names", [None] * len(group["params"]))
+        return {
+            tensor: Added(self._router.view(name, tensor) if is_matrix else PLAIN_VIEW, tensor.requires_grad)
+            for name, tensor in zip(names, group["params"], strict=True)
+        }
 
     def _own_tensors(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options with hypers that are tensors copied: a scheduler would change a shared one once a group."""
@@ -198,42 +284,6 @@ class SpecOptimizer(Optimizer):
         }
         return {**options, **tensors}
 
-    def _divided(self, members: list[Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """The members of a group by their route."""
-        known = tuple(self.states)
-        if "route" in options:
-            if options["route"] not in known:
-                raise ValueError(f"route should be one of {known} but is: {options['route']!r}")
-            return {options["route"]: members}
-        if self.routes:
-            return self._routed(members)
-        if known == (MATRIX,):
-            return {MATRIX: members}
-        raise ValueError(
-            f"{type(self).__name__} has no routes of its own: give each parameter group "
-            "a 'route' of 'matrix' or 'otherwise'"
-        )
-
-    def _routed(self, members: list[Any]) -> dict[str, list[Any]]:
-        divided: dict[str, list[Any]] = {route: [] for route in self.routes}
-        refused: list[str] = []
-        for member in members:
-            name, tensor = member if isinstance(member, tuple) else (None, member)
-            if not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {torch.typename(tensor)}"
-                )
-            parameter = Parameter(name, tuple(tensor.shape))
-            claims = [route for route, claims_it in self.routes.items() if claims_it(parameter)]
-            if len(claims) == 1:
-                divided[claims[0]].append(member)
-            else:
-                taken = "no route" if not claims else " and ".join(claims)
-                refused.append(f"{name or 'unnamed'} of size {tuple(tensor.shape)} (claimed by {taken})")
-        if refused:
-            raise ValueError(f"{type(self).__name__} cannot route these parameters: {'; '.join(refused)}")
-        return {route: chosen for route, chosen in divided.items() if chosen} or {MATRIX: []}
-
     def _check_group(self, group: Mapping[str, Any]) -> None:
         for hyper in self.hypers:
             if hyper.name in group:
@@ -241,29 +291,14 @@ class SpecOptimizer(Optimizer):
         for member in group["params"]:
             parameter = member[1] if isinstance(member, tuple) else member
             if isinstance(parameter, Tensor):
-                self._check_parameter(group["route"], parameter)
-
-    def _check_parameter(self, route: str, parameter: Tensor) -> None:
-        name = type(self).__name__
-        if not (parameter.is_floating_point() or torch.is_complex(parameter)):
-            raise TypeError(f"{name} only supports floating-point parameters but got: {parameter.dtype}")
-        if torch.is_complex(parameter):
-            raise RuntimeError(f"{name} does not support complex parameters")
-        if hasattr(parameter, "placements") or hasattr(parameter, "_is_flat_param"):
-            raise TypeError(f"{name} does not support sharded or flattened parameters: {type(parameter).__name__}")
-        if route == MATRIX and parameter.ndim != 2:
-            raise ValueError(
-                f"{name} only supports 2D parameters whereas we found a parameter with size: {parameter.size()}"
-            )
+                check_parameter(type(self).__name__, parameter)
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with the fingerprint of the spec in each group, and in groups of matrices what a compatible class
-        keeps there.
-        """
+        """As torch's, with what a compatible class keeps in its groups: those of matrices, where the spec has any."""
         saved = super().state_dict()
-        extra = dict(self.checkpoints[0].entries) if self.checkpoints else {}
+        extra = self.checkpoints[0].entries if self.checkpoints else {}
         for group in saved["param_groups"]:
-            group.update(extra if group["route"] == MATRIX else {}, fingerprint=self.fingerprint)
+            group.update(extra if group["route"] == next(iter(self.states)) else {})
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any], *, any_fingerprint: bool = False) -> None:
@@ -275,89 +310,14 @@ class SpecOptimizer(Optimizer):
         accepted: dict[str, Any] = {}
 
         def accept(_: Optimizer, given: dict[str, Any]) -> dict[str, Any]:
-            accepted.update(self._accepted(given, any_fingerprint=any_fingerprint))
+            accepted.update(accepted_checkpoint(self, given, any_fingerprint=any_fingerprint))
             return accepted
 
         # Behind the hooks that may adapt the checkpoint, and before those that may look at what was loaded.
         accepting = self.register_load_state_dict_pre_hook(accept)
-        restoring = self.register_load_state_dict_post_hook(lambda _: self._restore_formats(accepted), prepend=True)
+        restoring = self.register_load_state_dict_post_hook(lambda _: restore_formats(self, accepted), prepend=True)
         try:
             super().load_state_dict(state_dict)
         finally:
             accepting.remove()
             restoring.remove()
-
-    def _accepted(self, given: Mapping[str, Any], *, any_fingerprint: bool) -> dict[str, Any]:
-        """The checkpoint as torch may load it."""
-        groups = list(given["param_groups"])
-        for saved in groups:
-            self._check_identity(saved, any_fingerprint=any_fingerprint)
-        own = [self._own_entries(saved, group) for saved, group in zip(groups, self.param_groups, strict=False)]
-        accepted = {**given, "param_groups": own + groups[len(own) :]}
-        self._check_states(accepted)
-        return accepted
-
-    def _check_identity(self, saved: Mapping[str, Any], *, any_fingerprint: bool) -> None:
-        name = type(self).__name__
-        found = saved.get("fingerprint")
-        if any_fingerprint:
-            return
-        if found not in (None, self.fingerprint):
-            raise ValueError(
-                f"the checkpoint was written by another spec: its fingerprint is {found}, that of {name} "
-                f"is {self.fingerprint}; pass any_fingerprint=True to load it if names and shapes of its states agree"
-            )
-        # A class that loaded our checkpoint keeps the fingerprint in its groups, even if it computes something else.
-        if found is not None and not any(key in saved for each in self.checkpoints for key in each.entries):
-            return
-        differences = [checkpoint.differences(saved) for checkpoint in self.checkpoints]
-        if not differences:
-            raise ValueError(
-                f"the checkpoint has no fingerprint, so that nothing says whether it computes what {name} does; "
-                "pass any_fingerprint=True to load it all the same"
-            )
-        if all(differences):
-            system, nearest = self.checkpoints[0].system, min(differences, key=len)
-            raise ValueError(
-                f"the checkpoint is not of a {system} that computes what {name} does: it has {', '.join(nearest)}; "
-                "pass any_fingerprint=True to load it all the same"
-            )
-
-    def _own_entries(self, saved: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        """A saved group with what is missing in it taken from ours, and without what only identifies it."""
-        if saved.get("route", own["route"]) != own["route"]:
-            raise ValueError(f"a group of the checkpoint has route {saved['route']!r}, ours has {own['route']!r}")
-        foreign = {"fingerprint", *(key for each in self.checkpoints for key in each.entries)}
-        kept = {key: value for key, value in saved.items() if key not in foreign}
-        missing = {key: own[key] for key in ("route", *self.defaults) if key in own and key not in kept}
-        for hyper in self.hypers:
-            hyper.check({**missing, **kept}[hyper.name])
-        return {**kept, **missing}
-
-    def _check_states(self, saved: Mapping[str, Any]) -> None:
-        for index, parameter, route in self._numbered(saved):
-            state = saved["state"].get(index)
-            if not state:
-                continue
-            expected = {each.name: each.sizes(parameter) for each in self.states[route]}
-            if route in self.counts_steps:
-                expected["step"] = ()
-            found = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
-            if found != expected:
-                raise ValueError(f"parameter {index} should have states {expected} but the checkpoint has: {found}")
-
-    def _restore_formats(self, saved: Mapping[str, Any]) -> None:
-        """torch loads floating-point state in the parameter's format; states with a format of their own keep it."""
-        for index, parameter, route in self._numbered(saved):
-            for each in self.states[route]:
-                if each.dtype is not None and saved["state"].get(index):
-                    value = saved["state"][index][each.name]
-                    self.state[parameter][each.name] = value.to(parameter.device, each.dtype, copy=True)
-
-    def _numbered(self, saved: Mapping[str, Any]) -> list[tuple[Any, Tensor, str]]:
-        """The numbers under which a checkpoint knows our parameters."""
-        return [
-            (index, parameter, own["route"])
-            for group, own in zip(saved["param_groups"], self.param_groups, strict=False)
-            for index, parameter in zip(group["params"], own["params"], strict=False)
-        ]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from muondsl.runtime.addresses import AddressTables, StepMember, table_names
+from muondsl.runtime.addresses import AddressTables, StepMember, matrix_blocks, table_names
 from muondsl.runtime.batch import Batch, LaunchFunction
 from muondsl.runtime.declarations import Hyper, State
 from muondsl.runtime.launch import Launch
 from muondsl.runtime.numbers import Numbers
+from muondsl.runtime.views import PLAIN_VIEW, View
 from muondsl.runtime.workspace import Arena
 
 if TYPE_CHECKING:
@@ -110,17 +111,28 @@ class StepPlan:
 
     def run(self, members: Sequence[StepMember], groups: Sequence[Mapping[str, Any]]) -> None:
         """Steps the members, which are those of the plan with their tensors of this step."""
+        if self.recipe.counts_steps:
+            steps = {id(step): step for step in (member.state["step"] for member in members)}
+            torch._foreach_add_(list(steps.values()), 1)
         for (batch, numbers), begin, end in zip(self.batches, self.cuts, self.cuts[1:], strict=False):
             batch.tables.refresh(members[begin:end])
             numbers.refresh(members[begin:end], groups)
             batch.run()
 
 
-def stand_in(parameter: Tensor, states: Sequence[State], group: int) -> StepMember:
-    """A member without memory: what a parameter of this shape and dtype has in a step, contiguous and aligned."""
+def stand_ins(
+    parameter: Tensor, states: Sequence[State], group: int, view: View = PLAIN_VIEW, *, is_matrix: bool = True
+) -> list[StepMember]:
+    """Members without memory: what a parameter of this shape and dtype has in a step, contiguous and aligned."""
     alone = torch.empty(parameter.shape, dtype=parameter.dtype, device="meta")
-    state = {each.name: each.create(alone, alone) for each in states}
-    return StepMember(table_names(states), alone, alone, {**state, "step": torch.zeros((), device="cpu")}, group)
+    matrices = view.shapes(parameter.shape) if is_matrix else ()
+    state = {each.name: each.create(alone, alone, matrices) for each in states}
+    state["step"] = torch.zeros((), device="cpu")
+    names = table_names(states)
+    if not view.steps:
+        return [StepMember(names, alone, alone, state, group)]
+    blocks = matrix_blocks(view, states, (alone, alone, *[state[name] for name in names[2:]]))
+    return [StepMember(names, alone, alone, state, group, each, index) for index, each in enumerate(blocks or ())]
 
 
 def launches_of(
@@ -133,6 +145,7 @@ def launches_of(
 ) -> list[Launch]:
     """What a step of parameters of these shapes launches, to be compiled or counted: nothing has memory but tables."""
     recipe = Recipe.of(optimizer, route, architecture)
-    members = [stand_in(torch.empty(shape, dtype=dtype, device="meta"), recipe.states, 0) for shape in shapes]
+    tensors = [torch.empty(shape, dtype=dtype, device="meta") for shape in shapes]
+    members = [each for one in tensors for each in stand_ins(one, recipe.states, 0, is_matrix=recipe.is_matrix)]
     batch, _ = recipe.batch(members, torch.device("cpu"), Arena())
     return batch.launches

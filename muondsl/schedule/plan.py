@@ -99,8 +99,8 @@ class UpdatePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    matrix: UpdatePlan
+    matrix: UpdatePlan | None
     otherwise: UpdatePlan | None
 
     def updates(self) -> tuple[UpdatePlan, ...]:
-        return (self.matrix, self.otherwise) if self.otherwise else (self.matrix,)
+        return tuple(update for update in (self.matrix, self.otherwise) if update)

@@ -208,6 +208,7 @@ project {
         "u ← oriented(oriented(u)) quantile(u, 0.5)",
         "θ ← θ − η u",
         "new_parameter ← θ",
-        "new_parameter ← new_parameter / max(norm(new_parameter over cols), 1e-8)",
+        "sizes ← norm(new_parameter over cols)",
+        "new_parameter ← new_parameter / max(sizes, 1e-8)",
         "θ ← new_parameter",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor
 
@@ -39,7 +40,7 @@ class Entry:
     `kinds` are the gradients on which spec and reference are the same, `hypers` what they get where that is not what
     all specs get, `names` the reference's name of a hyper where it has another one. `defaults` are those of the
     original, `other_defaults` those that differ for what is no matrix. `single` and `double` are exceptions from the
-    bounds of fp32 and fp64.
+    bounds of fp32 and fp64. `matrices` says which of embeddings and heads the spec takes for matrices like others.
     """
 
     spec: str
@@ -52,6 +53,7 @@ class Entry:
     names: Mapping[str, str] = field(default_factory=dict)
     single: tuple[Looser, ...] = ()
     double: tuple[Looser, ...] = ()
+    matrices: tuple[Literal["embedding", "head"], ...] = ()
 
     def reference(self, route: str) -> Step | None:
         return self.matrix if route == "matrix" else self.other

@@ -56,6 +56,6 @@ def advance(
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """‖found − expected‖ / ‖expected‖."""
-    norm = torch.linalg.vector_norm(expected.double())
-    return float(torch.linalg.vector_norm(found.double() - expected.double()) / norm)
+    """‖found − expected‖ / ‖expected‖; zero where nothing was expected and nothing found."""
+    error = torch.linalg.vector_norm(found.double() - expected.double())
+    return float(error / torch.linalg.vector_norm(expected.double())) if error else 0.0

@@ -58,7 +58,8 @@ adapt {
   state v[rows, 1]: fp32 = zeros
   v <- if step == 0 and not cautious then mean(update**2, over = cols) else lerp(v, mean(update**2), -1)
 }
-route matrix ndim == 2 and not named(["*.embed*", "lm_head*"]) or names[0] >= 1
+route matrix ndim == 2 and not named(["*.embed*", "lm_head*"]) or names[0] >= 1 and role(matrix, conv)
+view transpose, split(3) where named("*qkv*") or not role(head)
 otherwise adamw() with lr = 3e-4, eps = 1e-10
 checkpoint "torch.optim.Muon" with nesterov = true, eps = 1e-7
 """

@@ -75,6 +75,8 @@ entries = st.builds(ast.Entry, names, small_expressions)
 intervals = st.builds(ast.Interval, small_expressions, small_expressions, st.booleans(), st.booleans())
 parameters = st.builds(ast.Parameter, names, st.none() | small_expressions)
 
+view_steps = st.builds(ast.ViewStep, names, tuples(small_expressions))
+
 items = st.one_of(
     lets,
     st.builds(ast.Optimizer, names, st.none() | names),
@@ -86,6 +88,7 @@ items = st.one_of(
     st.builds(ast.Stage, st.sampled_from(ast.STAGES), bodies),
     st.builds(ast.Otherwise, bodies, tuples(entries)),
     st.builds(ast.Route, names, expressions),
+    st.builds(ast.View, tuples(view_steps, least=1), expressions),
     st.builds(ast.Checkpoint, strings, tuples(entries, least=1)),
 )
 files = st.builds(ast.File, st.none() | docstrings, tuples(items, most=5))

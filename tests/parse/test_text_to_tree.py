@@ -133,6 +133,8 @@ def test_number_keeps_its_digits(text: str) -> None:
         ("otherwise a with a = b, b = c", ast.Otherwise(a, (ast.Entry("a", b), ast.Entry("b", c)))),
         ("otherwise {}", ast.Otherwise(ast.Block(()), ())),
         ("route matrix a", ast.Route("matrix", a)),
+        ("view a where b", ast.View((ast.ViewStep("a", ()),), b)),
+        ("view a, b(c, a) where b", ast.View((ast.ViewStep("a", ()), ast.ViewStep("b", (c, a))), b)),
         ('checkpoint "x" with a = b', ast.Checkpoint("x", (ast.Entry("a", b),))),
     ],
 )  # fmt: skip

@@ -245,6 +245,7 @@ def test_stages_begin_in_one_column() -> None:
         otherwise { f() } with lr=1
         route matrix  ndim==2
         route otherwise ndim != 2
+        view transpose , split( 3,4 )   where named( "a" )
         """,
         """
         gradient      clip(1)
@@ -257,6 +258,7 @@ def test_stages_begin_in_one_column() -> None:
         } with lr = 1
         route matrix    ndim == 2
         route otherwise ndim != 2
+        view transpose, split(3, 4) where named("a")
         """,
     )
 
@@ -408,6 +410,41 @@ def test_only_the_brackets_that_do_not_fit_are_broken() -> None:
         const c = [
           {long},
         ] cite "{long}"
+        """,
+    )
+
+
+def test_branches_that_do_not_fit_stand_one_a_line() -> None:
+    long = "n" * 50
+    laid_out(
+        f"""
+        let a = if x then {long} else if y then f({long}, {long}) else {long}
+        let b = 2 * (if x then {long} else {long}) + 1
+        let c = [if x then {long} else {long}, d]
+        hyper e = if x then {long} else {long} in [0, 1]
+        let f = if x then 1 else 2  # fits
+        """,
+        f"""
+        let a =
+          if x then {long}
+          else if y then f(
+            {long},
+            {long},
+          )
+          else {long}
+        let b = 2*(
+          if x then {long}
+          else {long}
+        ) + 1
+        let c = [
+          if x then {long}
+          else {long},
+          d,
+        ]
+        hyper e =
+          if x then {long}
+          else {long}  in [0, 1]
+        let f = if x then 1 else 2  # fits
         """,
     )
 

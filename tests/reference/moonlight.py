@@ -40,9 +40,11 @@ def adamw(
     *,
     lr: float,
     weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.95),
 ) -> Tensor:
-    """θ ← θ(1 − ηλ), θ ← θ − η·√(1 − β₂ᵗ)/(1 − β₁ᵗ)·m/(√v + 1e-8), with β = (0.9, 0.95)."""
-    state["m"] = 0.9 * state["m"] + 0.1 * gradient
-    state["v"] = 0.95 * state["v"] + 0.05 * gradient * gradient
-    rate = lr * math.sqrt(1 - 0.95**step) / (1 - 0.9**step)
+    """θ ← θ(1 − ηλ), θ ← θ − η·√(1 − β₂ᵗ)/(1 − β₁ᵗ)·m/(√v + 1e-8)."""
+    beta1, beta2 = betas
+    state["m"] = beta1 * state["m"] + (1 - beta1) * gradient
+    state["v"] = beta2 * state["v"] + (1 - beta2) * gradient * gradient
+    rate = lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
     return parameter * (1 - lr * weight_decay) - rate * state["m"] / (state["v"].sqrt() + 1e-8)

@@ -76,6 +76,12 @@ def corrected_ema(g: Tensor, state: State, step: int) -> Tensor:
     return state["m"] / (1 - 0.9**step)
 
 
+def clipped_ema(g: Tensor, state: State, step: int) -> Tensor:
+    average = 0.9 * state["m"] + 0.1 * g
+    state["m"] = average * min(1, 0.4 / float(average.norm()))
+    return state["m"]
+
+
 def double_average(g: Tensor, state: State, step: int) -> Tensor:
     update = 0.9 * state["m"] + 0.1 * g
     state["m"] = 0.8 * state["m"] + 0.2 * g
@@ -85,6 +91,7 @@ def double_average(g: Tensor, state: State, step: int) -> Tensor:
 MOMENTA: dict[str, Formula] = {
     "affine(0.9, 0.2, 0.3, 0.4)": momentum(0.9, 0.2, 0.3, 0.4),
     "ema(0.9)": momentum(0.9, 0.1, 0, 1),
+    "clipped_ema(0.9, 0.4)": clipped_ema,
     "nesterov(0.9)": momentum(0.9, 0.1, 0.1, 0.9),
     "nesterov_ema(0.9)": momentum(0.9, 0.1, 1, 1),
     "swapped_nesterov(0.9)": momentum(0.9, 0.1, 0.9, 0.1),
@@ -154,6 +161,8 @@ def spectral(g: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
 STATELESS: dict[str, Callable[[Tensor], Tensor]] = {
     "newton_schulz()": lambda g: polynomial(g / (g.norm() + 1e-7), [KELLER_JORDAN] * 5),
     "newton_schulz(eps = 9, clamped = true)": lambda g: polynomial(g / 9, [KELLER_JORDAN] * 5),
+    "newton_schulz_after_norm()": lambda g: polynomial(g / g.norm(), [KELLER_JORDAN] * 5),
+    "newton_schulz_after_norm(2, [(1, -0.1, 0.01)], eps = 9)": lambda g: polynomial(g / 9, [(1, -0.1, 0.01)] * 2),
     "polar_express()": lambda g: polynomial(g / (1.02 * g.norm() + 1e-6), NANOCHAT),
     "odd_quintic(2, [(1, -0.1, 0.01), (0.5, 0.1, 0)])": lambda g: polynomial(g, [(1, -0.1, 0.01), (0.5, 0.1, 0)]),
     "odd_cubic(3, [(1, -0.1), (0.5, 0.1)])": lambda g: polynomial(g, [(1, -0.1), (0.5, 0.1), (0.5, 0.1)]),
@@ -168,8 +177,13 @@ STATELESS: dict[str, Callable[[Tensor], Tensor]] = {
     "triangular(3)": lambda g: triangular(g, 3),
     "signed()": torch.sign,
     "with_norm(3, eps = 0.1)": lambda g: 3 * g / (g.norm() + 0.1),
+    "with_norm(3, eps = 9, clamped = true)": lambda g: g / 3,
+    "norm_clipped(2)": lambda g: 2 * g / g.norm(),
+    "norm_clipped(100)": lambda g: g,
+    "rms_scaled(0.1)": lambda g: g / math.sqrt(float((g**2).mean()) + 0.1),
     "row_normalized()": lambda g: g / g.norm(dim=1, keepdim=True),
     "row_normalized(eps = 2)": lambda g: g / g.norm(dim=1, keepdim=True).clamp(min=2),
+    "row_normalized(eps = 2, clamped = false)": lambda g: g / (g.norm(dim=1, keepdim=True) + 2),
     "column_normalized()": lambda g: g / g.norm(dim=0, keepdim=True),
     "row_equilibrated(0.1)": lambda g: (g.square().sum(1, keepdim=True) + 0.1) ** -0.5 * g,
     "column_equilibrated(0.1)": lambda g: (g.square().sum(0, keepdim=True) + 0.1) ** -0.5 * g,
@@ -204,6 +218,7 @@ def normuon(g: Tensor, state: State, step: int) -> Tensor:
 
 ADAPTING: dict[str, Formula] = {
     "second_moment(0.9, 1e-3)": second_moment,
+    "second_moment(0.9, 1e-3, of = 2*gradient)": lambda g, state, step: second_moment(2 * g, state, step) / 2,
     "second_moment(0.9, 1e-3, corrected = true)": lambda g, state, step: second_moment(g, state, step, corrected=True),
     "adamuon(0.9, 1e-3)": adamuon,
     "normuon_rows(0.9, 1e-3)": normuon_rows,
@@ -228,9 +243,10 @@ def lion(g: Tensor, state: State, step: int) -> Tensor:
     return 0.1 * state["p"] + double_average(g, state, step).sign()
 
 
-def rms_scaled(g: Tensor, state: State, step: int) -> Tensor:
-    state["m"] = lerp(state["m"], g, 0.1)
-    return 0.1 * state["p"] + state["m"] / math.sqrt(float((state["m"] ** 2).mean()) + 0.01)
+def corrected_nadamw(g: Tensor, state: State, step: int) -> Tensor:
+    state["m"], state["v"] = lerp(state["m"], g, 0.1), lerp(state["v"], g**2, 0.2)
+    first = 0.9 * state["m"] / (1 - 0.9 ** (step + 1)) + 0.1 * g / (1 - 0.9**step)
+    return 0.1 * state["p"] + first / ((state["v"] / (1 - 0.8**step)) ** 0.5 + 0.01)
 
 
 def sgd_momentum(g: Tensor, state: State, step: int) -> Tensor:
@@ -244,7 +260,8 @@ ELEMENTWISE: dict[str, Formula] = {
     f"adamw_hat{ADAM}": lambda g, state, step: adam(g, state, step, is_hat=True),
     f"nadamw{ADAM}": lambda g, state, step: adam(g, state, step, is_nesterov=True),
     "lion((0.9, 0.8), 0.1)": lion,
-    "rms_scaled(0.9, 0.01, 0.1)": rms_scaled,
+    "corrected_nadamw((0.9, 0.8), 0.01, 0.1)": corrected_nadamw,
+    "adam_hat((0.9, 0.8), 0.01)": lambda g, state, step: adam(g, state, step, is_hat=True, decay=0),
     "sgd_momentum(0.9, 0.1)": sgd_momentum,
 }
 
@@ -284,8 +301,8 @@ def test_what_is_zero_in_a_matrix_goes_nowhere(rule: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("rule", ADAPTING)
 def test_a_second_moment_is_its_formula(rule: str, shape: tuple[int, int]) -> None:
-    # NorMuon in nanochat's form keeps its moment in fp32 whatever the precision.
-    check_updates(f"adapt {rule}", ADAPTING[rule], shape, 1e-6 if rule.startswith("normuon(") else 1e-11)
+    # NorMuon keeps its moment in fp32 whatever the precision.
+    check_updates(f"adapt {rule}", ADAPTING[rule], shape, 1e-6 if rule.startswith("normuon") else 1e-11)
 
 
 @pytest.mark.parametrize("rule", ELEMENTWISE)
@@ -312,6 +329,7 @@ def test_nadam_is_that_of_torch() -> None:
 DECAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "decay decoupled(0.1)": lambda p, g: p - LR * (0.1 * p + g),
     "decay cautious(0.1)": lambda p, g: p - LR * (0.1 * p * (g * p >= 0) + g),
+    "decay cautious(0.1, at_zero = false)": lambda p, g: p - LR * (0.1 * p * (g * p > 0) + g),
     "gradient coupled(0.1)": lambda p, g: p - LR * (0.1 * p + g),
 }
 
@@ -322,6 +340,14 @@ def test_a_decay_is_its_formula(text: str) -> None:
     for step, after in enumerate(positions(text, (3, 5)), 1):
         torch.testing.assert_close(after, DECAYS[text](before, gradient((3, 5), step)), rtol=1e-12, atol=1e-12)
         before = after
+
+
+@pytest.mark.parametrize(("rule", "share"), [("cautious(0.1)", 0.1), ("cautious(0.1, at_zero = false)", 0.0)])
+def test_cautious_decay_of_what_stands_still(rule: str, share: float) -> None:
+    parameter = torch.nn.Parameter(start((3, 5)))
+    parameter.grad = torch.zeros_like(parameter)
+    muondsl.load(f"optimizer Probe\nhyper lr = {LR}\ndecay {rule}\n")([parameter]).step()
+    torch.testing.assert_close(parameter.detach(), (1 - LR * share) * start((3, 5)))
 
 
 def test_every_rule_is_compared_with_its_formula() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from muondsl.runtime import SpecOptimizer
-from tests.specs import ALL, CORE, SPECS
+from tests.specs import CORE, SPECS, WITH_MATRICES
 
 ROOT = SPECS.parent
 
@@ -26,13 +26,26 @@ def generated_class(spec: str) -> Optimizer:
     return found
 
 
-CLASSES = [generated_class(spec) for spec in ALL]
+CLASSES = [generated_class(spec) for spec in WITH_MATRICES]
 CORE_CLASSES = [generated_class(spec) for spec in CORE]
-every_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-every_class_costly = pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=() if kind in CORE_CLASSES else pytest.mark.slow, id=kind.__name__) for kind in CLASSES],
-)
+
+
+def each_of(kinds: Iterable[Optimizer], *, is_costly: bool = False) -> pytest.MarkDecorator:
+    """Parametrizes a test; one that is costly runs on classes out of the core by `make test-slow`."""
+    marks = {kind: pytest.mark.slow if is_costly and kind not in CORE_CLASSES else () for kind in kinds}
+    return pytest.mark.parametrize(
+        "kind", [pytest.param(kind, marks=mark, id=kind.__name__) for kind, mark in marks.items()]
+    )
+
+
+every_class = each_of(CLASSES)
+every_class_costly = each_of(CLASSES, is_costly=True)
+every_class_with_kernels = each_of(kind for kind in CLASSES if kind.launches)
+every_class_with_states = each_of(kind for kind in CLASSES if kind.states["matrix"])
+
+# These bring a parameter to where it has to be, however short the step is.
+RETRACTING = ("Spel",)
+every_class_that_rests = each_of(kind for kind in CLASSES if kind.__name__ not in RETRACTING)
 
 MATRICES = ((6, 4), (4, 6), (5, 5))
 OTHERS = ((4,), (3, 2, 2), ())

@@ -14,11 +14,14 @@ import muondsl
 from muondsl.runtime import backend
 from muondsl.runtime.backend import BackendOptions, choose
 from tests.runtime.subjects import (
+    CLASSES,
     ROOT,
     Optimizer,
     advance,
     assert_same,
+    each_of,
     every_class,
+    every_class_with_kernels,
     new_groups,
     new_parameters,
     random,
@@ -39,7 +42,7 @@ def chosen(options: BackendOptions, device: torch.device, dtype: torch.dtype = t
     return choose(options, has_launches=True, device=device, dtype=dtype)
 
 
-@every_class
+@every_class_with_kernels
 def test_on_the_cpu_auto_is_the_torch_path(kind: Optimizer) -> None:
     automatic, plain = (kind(new_groups(new_parameters(kind)), backend=name) for name in ("auto", "torch"))
     for optimizer in (automatic, plain):
@@ -70,7 +73,7 @@ def test_auto_leaves_to_torch_what_triton_cannot_step(monkeypatch: pytest.Monkey
     assert chosen(BackendOptions(), GPU).reason == "Triton is not installed"
 
 
-@every_class
+@every_class_with_kernels
 def test_triton_on_the_cpu_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)), backend="triton")
     set_gradients([each for group in optimizer.param_groups for each in group["params"]], 0)
@@ -80,7 +83,7 @@ def test_triton_on_the_cpu_is_refused_before_anything_is_changed(kind: Optimizer
     assert_same(snapshot(optimizer), before)
 
 
-@every_class
+@every_class_with_kernels
 def test_triton_that_is_not_installed_is_refused_at_construction(
     kind: Optimizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,9 +93,12 @@ def test_triton_that_is_not_installed_is_refused_at_construction(
     kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
 
 
-def test_a_class_without_kernels_refuses_triton() -> None:
-    kind = muondsl.load(ROOT / "specs" / "moonlight.muon", precision="fp64")
-    with pytest.raises(RuntimeError, match="Moonlight has no Triton form in its precision"):
+IN_FP64 = muondsl.load(ROOT / "specs" / "moonlight.muon", precision="fp64")
+
+
+@each_of([IN_FP64, *(kind for kind in CLASSES if not kind.launches)])
+def test_a_class_without_kernels_refuses_triton(kind: Optimizer) -> None:
+    with pytest.raises(RuntimeError, match=f"{kind.__name__} has no Triton form in its precision"):
         kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}], backend="triton")
 
 

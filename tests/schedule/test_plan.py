@@ -11,7 +11,7 @@ from muondsl.ir import program as ir
 from muondsl.pipeline import Options
 from muondsl.schedule.plan import Fresh, Inline, InPlace, Kernel, UpdatePlan
 from muondsl.schedule.printer import print_plan
-from tests.specs import every_spec, path_of
+from tests.specs import CORE, every_spec, path_of
 
 
 def plan(spec: str | Path, route: str = "matrix") -> UpdatePlan:
@@ -59,7 +59,7 @@ def test_a_product_shares_its_kernel_with_views_alone(name: str) -> None:
             assert kernel.kind == "elementwise" or len(work) == 1
 
 
-@every_spec
+@pytest.mark.parametrize("name", CORE)
 def test_states_and_parameter_are_updated_in_place_without_copies(name: str) -> None:
     for update in pipeline(path_of(name), Options()).plan().updates():
         assert update.copies == ()

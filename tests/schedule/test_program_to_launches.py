@@ -17,7 +17,7 @@ from muondsl.schedule.program_to_launches import NotPlanned, plan_launches
 from tests.emit.random_specs import SpecWriter as PlainSpecWriter
 from tests.schedule.random_specs import SpecWriter
 from tests.schedule.run_launches import run_launches
-from tests.specs import WITH_KERNELS, each_of, path_of
+from tests.specs import WITH_KERNELS, defaults_of, each_of, path_of
 
 SHAPES = {"matrix": ((5, 5), (7, 3), (3, 7), (1, 4), (4, 1), (1, 1)), "otherwise": ((5,), (2, 3, 2), ())}
 STEPS = 3
@@ -28,11 +28,7 @@ def errors(spec: str | Path) -> dict[str, float]:
     found = {}
     for numerics in NUMERICS:
         stages = pipeline(spec, Options(numerics=numerics))
-        defaults = {hyper.name: hyper.default for hyper in stages.checked().hypers}
-        hypers = {
-            name: tuple(float(str(part)) for part in value) if isinstance(value, tuple) else float(str(value))
-            for name, value in defaults.items()
-        }
+        hypers = defaults_of(stages.checked())
         plans = stages.launches()
         assert plans, "no plan"
         for plan in plans:

@@ -61,7 +61,16 @@ def test_a_function_of_elements_ends_what_is_known() -> None:
     assert len(found(GRAM, "let p = tanh(s)", "update <- (p @ s) @ update")) == 1
 
 
+OUTSIDE_OF_QUINTICS = {
+    "mud": 1,
+    "procrustes_newton_schulz": 1,
+    "root": 10,  # its coefficients depend on the shape
+    "swan": 10,  # cubic
+    "turbo_muon": 1,
+}
+
+
 @every_spec
 def test_iterations_are_collected_whole(name: str) -> None:
     program = optimize_for_gpu(pipeline(path_of(name), Options()).optimized(), "fast").matrix
-    assert symmetric_products(program) == frozenset()
+    assert len(symmetric_products(program)) == OUTSIDE_OF_QUINTICS.get(name, 0)

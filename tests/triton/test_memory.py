@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from muondsl.runtime.launch import Launch
-from muondsl.runtime.step_plan import Recipe, StepPlan, stand_in
+from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
 from muondsl.runtime.workspace import Arena
 from tests.triton.interpreted import interpreted
 from tests.triton.stepping import forms_of, grouped, loaded, numbers, save_findings, stepped
@@ -26,7 +26,8 @@ KIB = 1024
 def planned(spec: str, shapes: Sequence[tuple[int, int]], bound: int | None = None) -> tuple[StepPlan, Recipe]:
     optimizer = loaded(spec)
     recipe = Recipe.of(optimizer, "matrix", "sm_90")
-    members = [stand_in(torch.empty(shape, device="meta"), recipe.states, 0) for shape in shapes]
+    tensors = [torch.empty(shape, device="meta") for shape in shapes]
+    members = [member for each in tensors for member in stand_ins(each, recipe.states, 0)]
     return StepPlan(recipe, members, bound), recipe
 
 
@@ -35,7 +36,7 @@ def working_set(spec: str, shapes: Sequence[tuple[int, int]]) -> int:
     Gram form: `Layout.bytes`.
     """
     _, recipe = planned(spec, [(16, 16)])
-    member = stand_in(torch.empty(16, 16, device="meta"), recipe.states, 0)
+    (member,) = stand_ins(torch.empty(16, 16, device="meta"), recipe.states, 0)
     batch, _ = recipe.batch([member], torch.device("meta"), Arena())
     (iteration,) = batch.iterations
     return sum(iteration.layout(*sorted(shape)).bytes for shape in shapes)

@@ -1,0 +1,76 @@
+"""What cannot be stepped is refused with a reason, and nothing is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import Parameter
+
+from tests.runtime.subjects import (
+    CLASSES,
+    Optimizer,
+    advance,
+    assert_same,
+    every_class,
+    random,
+    set_gradients,
+    snapshot,
+)
+
+
+@every_class
+def test_complex_parameters_are_refused(kind: Optimizer) -> None:
+    optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+    with pytest.raises(RuntimeError, match=f"{kind.__name__} does not support complex parameters"):
+        optimizer.add_param_group({"params": [Parameter(torch.zeros(4, 4, dtype=torch.complex64))], "route": "matrix"})
+    assert len(optimizer.param_groups) == 1
+
+
+@every_class
+def test_a_sparse_gradient_anywhere_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
+    good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))
+    optimizer = kind([{"params": [good, bad], "route": "matrix"}])
+    advance(optimizer, [0])
+    before = snapshot(optimizer)
+    set_gradients([good, bad], 1)
+    bad.grad = bad.grad.to_sparse()
+    with pytest.raises(RuntimeError, match=f"{kind.__name__} does not support sparse gradients"):
+        optimizer.step()
+    assert_same(snapshot(optimizer), before)
+
+
+@every_class
+def test_a_gradient_of_another_dtype_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
+    good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2, torch.bfloat16))
+    optimizer = kind([{"params": [good, bad], "route": "matrix"}])
+    before = snapshot(optimizer)
+    good.grad = random((4, 6), 3)
+    bad.grad_dtype = torch.float32
+    bad.grad = random((4, 6), 3)
+    with pytest.raises(RuntimeError, match=r"another dtype .* torch.float32 for torch.bfloat16"):
+        optimizer.step()
+    assert_same(snapshot(optimizer), before)
+
+
+@pytest.fixture
+def sharded() -> Any:
+    """A DTensor on a mesh of one process."""
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield Parameter(distribute_tensor(random((4, 6), 1), init_device_mesh("cpu", (1,)), [Shard(0)]))
+    finally:
+        dist.destroy_process_group()
+
+
+def test_sharded_parameters_are_refused_by_every_class(sharded: Parameter) -> None:
+    for kind in CLASSES:
+        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+        with pytest.raises(TypeError, match=f"{kind.__name__} does not support sharded or flattened .*: DTensor"):
+            optimizer.add_param_group({"params": [sharded], "route": "matrix"})
+        assert len(optimizer.param_groups) == 1
