@@ -6,7 +6,7 @@ SPECS := $(wildcard specs/*.muon)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow test-aot lint generate check-generated clean
+.PHONY: help setup demo test test-slow test-aot lint generate check-generated family clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ generate: setup ## Compile every spec into generated/
 
 check-generated: setup ## Fail if a file in generated/ is not what its spec yields
 	$(BIN)/muondsl compile --check $(SPECS)
+
+family: setup ## Write the tables of docs/family.md from the specs and their references
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.family.document
 
 clean: ## Remove caches, builds and what the demo wrote; .venv stays
 	rm -rf build dist demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -13,10 +13,13 @@ import click
 
 from muondsl import __version__
 from muondsl.aot.errors import AheadOfTimeError
-from muondsl.command_options import SPEC, numerics_options, target_option
+from muondsl.command_options import SPEC, numerics_options, print_errors, target_option
 from muondsl.cost.errors import CostError
 from muondsl.diagnostics.spec_error import SpecError
+from muondsl.diff_command import diff
 from muondsl.gpu_commands import cost, inspect, tune
+from muondsl.list_command import list_family
+from muondsl.new_command import new
 
 if TYPE_CHECKING:
     from muondsl.diagnostics.diagnostic import Diagnostic
@@ -35,9 +38,7 @@ class Commands(click.Group):
         except (AheadOfTimeError, CostError) as error:
             raise click.ClickException(str(error)) from error
         except SpecError as error:
-            click.echo(str(error), err=True)
-            count = len(error.diagnostics)
-            click.echo(f"{count} error{'s' if count > 1 else ''}; `muondsl explain CODE` tells more", err=True)
+            print_errors(error)
             sys.exit(1)
 
 
@@ -185,20 +186,6 @@ def fmt(specs: tuple[Path, ...], check: bool) -> None:
         sys.exit(1)
 
 
-@main.command("list")
-def list_rules() -> None:
-    """List the rules of the standard library with what they compute."""
-    from muondsl.check.modules import standard_library
-    from muondsl.parse import ast
-
-    for file in standard_library():
-        click.echo(f"{file.span.source.name}: {' '.join((file.docstring or '').split())}")
-        for item in file.items:
-            if isinstance(item, ast.Rule):
-                parameters = ", ".join(parameter.span.text for parameter in item.parameters)
-                click.echo(f"  {item.name}({parameters})\n      {' '.join((item.docstring or '').split())}")
-
-
 def _print_warnings(warnings: tuple[Diagnostic, ...]) -> None:
     from muondsl.diagnostics.render import render
 
@@ -264,5 +251,5 @@ _SHOW = {
 }
 
 
-for command in (inspect, cost, tune):
+for command in (list_family, diff, new, inspect, cost, tune):
     main.add_command(command)

@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from muondsl.diagnostics.spec_error import SpecError
+
 SPEC = click.Path(path_type=Path)
 FORMATS = click.Choice(["bf16", "fp16", "fp32", "fp64"])
 
@@ -34,3 +36,9 @@ def target_option(command: Callable[..., None]) -> Callable[..., None]:
         metavar="NAME",
         help="sm_80, sm_90, sm_100 or gfx942; may be given several times. No device is needed.",
     )(command)
+
+
+def print_errors(error: SpecError) -> None:
+    click.echo(str(error), err=True)
+    count = len(error.diagnostics)
+    click.echo(f"{count} error{'s' if count > 1 else ''}; `muondsl explain CODE` tells more", err=True)

@@ -128,6 +128,7 @@ class _Spec:
             tuple(
                 check_checkpoint(item, hypers, self.report) for item in own.items if isinstance(item, ast.Checkpoint)
             ),
+            self._tables(),
             tuple(self.report.warnings),
             header.span,
         )
@@ -164,6 +165,15 @@ class _Spec:
         """Constants that the spec or a rule it uses reads, with their sources."""
         read = (each for name, each in self.modules.library.constants.items() if self.scope.bindings[name].is_read)
         return tuple((constant.name, constant.source) for constant in read if constant.source)
+
+    def _tables(self) -> tuple[typed.Table, ...]:
+        """Constants that the spec or a rule it uses reads, and that are tables."""
+        found = []
+        for name, constant in self.modules.library.constants.items():
+            binding = self.scope.bindings[name]
+            if binding.is_read and (rows := _rows(binding.value)):
+                found.append(typed.Table(name, constant.source, rows))
+        return tuple(found)
 
     def _declare_hypers(self, hypers: list[typed.Hyper], header: ast.Optimizer) -> None:
         for hyper in hypers:
@@ -245,6 +255,15 @@ class _Spec:
                 self.report.add(errors_names.UnusedName(item.span.word(item.name), "hyper", item.name))
             if isinstance(item, ast.Let) and not self.scope.bindings[item.names[0]].is_read:
                 self.report.add(errors_names.UnusedName(item.span.word(item.names[0]), "name", item.names[0]))
+
+
+def _rows(value: Value | typed.Variable | None) -> tuple[tuple[scalar.Scalar, ...], ...]:
+    """The rows of a list of lists of numbers; none of anything else."""
+    if not isinstance(value, tuple):
+        return ()
+    rows = [tuple(part for part in row if is_scalar(part)) for row in value if isinstance(row, tuple)]
+    is_table = len(rows) == len(value) and all(row and row == of for row, of in zip(rows, value, strict=True))
+    return tuple(rows) if is_table else ()
 
 
 def _in_order(definitions: Mapping[str, ast.Const] | Mapping[str, ast.Let], report: Report) -> list[str]:

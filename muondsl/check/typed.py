@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from muondsl.diagnostics.diagnostic import Diagnostic
 from muondsl.diagnostics.span import NOWHERE, Span
-from muondsl.ir.scalar import Scalar, Symbol, symbols
+from muondsl.ir.scalar import ONE, Scalar, Symbol, symbols
 from muondsl.ir.types import MATRIX, Axis, Dims, Format
 
 if TYPE_CHECKING:
@@ -232,9 +232,19 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A constant that is a list of equally long lists of numbers, such as the coefficients of polynomials."""
+
+    name: str
+    source: str | None
+    rows: tuple[tuple[Scalar, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedSpec:
-    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source. One of
-    `matrix` and `otherwise` is None at most: the optimizer takes the other route alone.
+    """A spec that means something: the identity of an optimizer. `constants` are those used that name a source,
+    `tables` those used that are tables, whether they name a source or not. One of `matrix` and `otherwise` is None at
+    most: the optimizer takes the other route alone.
     """
 
     name: str
@@ -248,8 +258,14 @@ class CheckedSpec:
     routes: tuple[Route, ...]
     views: tuple[View, ...]
     checkpoints: tuple[Checkpoint, ...]
+    tables: tuple[Table, ...] = ()
     warnings: tuple[Diagnostic, ...] = field(compare=False, default=())
     span: Span = field(compare=False, default=NOWHERE)
+
+    @property
+    def of_matrices(self) -> Update:
+        """What happens to matrices; nothing where the spec takes none."""
+        return self.matrix or Update((), (), ONE)
 
 
 def scalars(update: Update) -> Iterator[Scalar]:

@@ -63,6 +63,18 @@ def _state(state: typed.State) -> str:
     return f"state {letter}{name}, in {state.format or 'the format of θ'}, at first {_letter(start)}"
 
 
+def formula(node: Operand) -> str:
+    """One expression."""
+    return _text(node)
+
+
+def stage_mathematics(stage: typed.Stage) -> list[str]:
+    """The lines of one stage, behind those of the scalars that have names in it; none of its states."""
+    named = dict.fromkeys(part for each in typed.scalars(typed.Update((stage,), (), sc.ONE)) for part in sc.named(each))
+    where = [f"{_letter(part.name)} ← {_text(part.value)}" for part in named if part.name != "scale"]
+    return [*where, *_statements(stage.statements, "")]
+
+
 def statement_mathematics(stage: typed.Stage) -> Iterator[tuple[str, str]]:
     """The place of each statement with its formula."""
     yield from _placed(stage.statements)

@@ -26,25 +26,25 @@ def fingerprint(spec: CheckedSpec) -> str:
     parts += [f"otherwise {name} = {value}" for name, value in spec.overrides]
     parts += [f"route {route.target} {route.condition or 'rest'}" for route in spec.routes]
     parts += [f"view {view.steps} where {view.condition}" for view in spec.views]
-    parts += [_canonical(program) for program in step.programs()]
+    parts += [canonical(program) for program in step.programs()]
     return f"sha256:{sha256(chr(10).join(parts).encode()).hexdigest()}"
 
 
-def _canonical(program: ir.Program) -> str:
-    """The program with values numbered and scalars written out."""
-    definitions = tuple(
-        replace(each, operation=with_scalars(each.operation, _by_value)) for each in program.definitions
-    )
+def canonical(program: ir.Program) -> str:
+    """The program as text, with values numbered and scalars written out: two programs that compute the same, operation
+    by operation, have the same.
+    """
+    definitions = tuple(replace(each, operation=with_scalars(each.operation, by_value)) for each in program.definitions)
     names = {each.value: f"v{number}" for number, each in enumerate(definitions)}
     return print_program(replace(program, definitions=definitions), names)
 
 
-def _by_value(scalar: Scalar) -> Scalar:
+def by_value(scalar: Scalar) -> Scalar:
     """The scalar without names, its numbers in one spelling: 0.10 is 0.1."""
     match without_names(scalar):
         case Number(text):
             return Number(repr(float(text)))
         case Call(function, arguments):
-            return Call(function, tuple(_by_value(argument) for argument in arguments))
+            return Call(function, tuple(by_value(argument) for argument in arguments))
         case other:
             return other

@@ -238,12 +238,6 @@ def test_options_reach_the_file(folder: Path) -> None:
     assert "# numerics faithful, precision fp32" in Path("out/small.py").read_text()
 
 
-def test_list_prints_every_rule_with_its_words() -> None:
-    printed = run("list").stdout
-    for name in ("ema", "nesterov", "heavy_ball", "newton_schulz", "polar_express", "decoupled", "cautious", "adamw"):
-        assert f"  {name}(" in printed
-
-
 def test_the_same_spec_compiles_to_the_same_bytes_from_another_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

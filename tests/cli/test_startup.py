@@ -25,6 +25,8 @@ LIGHT = {
     "show the plan": command("show", SPEC, "--stage", "plan"),
     "compile": command("compile", "--check", SPEC),
     "explain": command("explain", "M0203"),
+    "list": command("list"),
+    "diff of a scale and of routes": command("diff", "specs/torch_muon.muon", "specs/moonlight.muon"),
     "import muondsl": "import muondsl",
 }
 

@@ -1,5 +1,6 @@
 """The fenced blocks of a Markdown file, and what holds of each kind: python runs, console prints what it shows, muon is
-a spec without errors, or with the errors named after `muon`.
+a spec without errors, or with the errors named after `muon`. A path behind `python` or `muon` makes the block a file of
+this name, which later blocks find.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ class Block:
     @property
     def kind(self) -> str:
         return self.words[0] if self.words else ""
+
+    @property
+    def codes(self) -> list[str]:
+        return sorted(word for word in self.words[1:] if re.fullmatch(r"M\d{4}", word))
+
+    @property
+    def path(self) -> str | None:
+        paths = [word for word in self.words[1:] if "." in word]
+        return paths[0] if paths and self.kind in ("python", "muon") else None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -86,7 +96,7 @@ def run_console(block: Block, folder: Path) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert agrees(done.stdout, expected), f"{block}: $ {command}\n{done.stdout}"
