@@ -72,7 +72,7 @@ LONG = """nanochat: Nanochat
                  safety = 1.02, eps = 1e-6, dtype = bf16)
   adapt          normuon(beta2 = beta2, eps = 1e-10)
   scale          sqrt(max(1, rows / cols))
-  decay          cautious(weight_decay * scale)
+  decay          cautious(weight_decay * scale, at_zero = true)
   state          momentum_buffer[rows, cols]
                  second_momentum_buffer[long]: fp32
   bytes          4 + 4/short an element in fp32

@@ -19,7 +19,8 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
+    every_generated_class,
+    main_route,
     new_groups,
     new_parameters,
     random,
@@ -59,7 +60,7 @@ def put(parameter: Parameter, value: Tensor) -> None:
     parameter.grad = torch.ones_like(value)
 
 
-@every_class
+@every_generated_class
 def test_a_model_converted_since_the_first_step_is_refused_where_states_have_its_format(kind: Optimizer) -> None:
     optimizer = trained(kind)
     for parameter in members(optimizer):
@@ -78,7 +79,7 @@ def test_a_model_converted_since_the_first_step_is_refused_where_states_have_its
     fresh.step()
 
 
-@every_class
+@every_generated_class
 def test_a_model_converted_before_the_first_step_is_as_one_that_was_always_so(kind: Optimizer) -> None:
     late = kind(new_groups(new_parameters(kind)))
     converted = {route: [Parameter(each.bfloat16()) for each in found] for route, found in new_parameters(kind).items()}
@@ -131,7 +132,7 @@ def test_the_parameters_of_a_copy_are_known_to_it(copied: Callable[[SpecOptimize
 # Without numbers
 
 
-@every_class
+@every_generated_class
 def test_parameters_on_the_meta_device_are_looked_at_and_not_stepped(kind: Optimizer) -> None:
     parameters = {route: [each.to("meta") for each in found] for route, found in new_parameters(kind).items()}
     parameters = {route: [Parameter(each) for each in found] for route, found in parameters.items()}
@@ -165,7 +166,7 @@ def test_one_parameter_without_numbers_keeps_all_others_from_being_stepped() -> 
 # Frozen
 
 
-@every_class
+@every_generated_class
 def test_frozen_parameters_rest_and_are_stepped_when_they_are_thawed(kind: Optimizer) -> None:
     parameters = new_parameters(kind)
     frozen = [found[0] for found in parameters.values()]
@@ -185,7 +186,7 @@ def test_frozen_parameters_rest_and_are_stepped_when_they_are_thawed(kind: Optim
     assert not any(torch.equal(parameter, begin) for parameter, begin in zip(frozen, before, strict=True))
 
 
-@every_class
+@every_generated_class
 def test_the_gradient_of_a_parameter_that_was_frozen_since_is_refused(kind: Optimizer) -> None:
     """`zero_grad(set_to_none=False)` leaves one of zeros, by which decay and momentum would go on."""
     optimizer = trained(kind)
@@ -198,7 +199,7 @@ def test_the_gradient_of_a_parameter_that_was_frozen_since_is_refused(kind: Opti
     assert torch.equal(parameter, before)
 
 
-@every_class
+@every_generated_class
 def test_gradients_given_by_hand_to_what_never_asked_for_them_are_used(kind: Optimizer) -> None:
     """As for copies in another precision."""
     optimizer = trained(kind)
@@ -216,9 +217,9 @@ def test_gradients_given_by_hand_to_what_never_asked_for_them_are_used(kind: Opt
 # Given twice
 
 
-@every_class
+@every_generated_class
 def test_a_parameter_twice_in_a_group_is_warned_of_and_stepped_once(kind: Optimizer) -> None:
-    (route, *_) = kind.states
+    route = main_route(kind)
     parameter, alone = (new_parameters(kind)[route][0] for _ in range(2))
     with pytest.warns(
         UserWarning, match=f"{kind.__name__} got a parameter group with duplicate parameters, 2 of which"
@@ -231,9 +232,9 @@ def test_a_parameter_twice_in_a_group_is_warned_of_and_stepped_once(kind: Optimi
     assert_same(snapshot(twice), snapshot(once))
 
 
-@every_class
+@every_generated_class
 def test_a_parameter_in_two_groups_is_refused(kind: Optimizer) -> None:
-    (route, *_) = kind.states
+    route = main_route(kind)
     parameter, other = new_parameters(kind)[route][:2]
     group = {"params": [parameter], "route": route}
     with pytest.raises(ValueError, match="more than one parameter group"):

@@ -26,7 +26,7 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
+    every_generated_class,
     new_groups,
     new_parameters,
     snapshot,
@@ -70,7 +70,7 @@ def assert_continues(model: Holder, other: Holder) -> None:
     assert_same(snapshot(other.optimizer), snapshot(model.optimizer))
 
 
-@every_class
+@every_generated_class
 @every_form
 def test_a_state_dict_by_names_continues_bitwise(kind: Optimizer, form: str) -> None:
     model, other = Holder(kind, lr=0.03), Holder(kind)

@@ -11,9 +11,9 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
     every_class_that_rests,
-    first_route,
+    every_generated_class,
+    main_route,
     new_groups,
     new_parameters,
     random,
@@ -26,10 +26,10 @@ from tests.runtime.subjects import (
 def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
     still, moving = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 1))
     groups = [{"params": [still], "lr": 0.0}, {"params": [moving]}]
-    optimizer = kind([{**group, "route": first_route(kind)} for group in groups], lr=0.1)
+    optimizer = kind([{**group, "route": main_route(kind)} for group in groups], lr=0.1)
     before = still.detach().clone()
     alone = Parameter(before.clone())
-    single = kind([{"params": [alone], "route": first_route(kind)}], lr=0.1)
+    single = kind([{"params": [alone], "route": main_route(kind)}], lr=0.1)
     for parameter in (still, moving, alone):
         parameter.grad = random((4, 6), 2)
     optimizer.step()
@@ -39,7 +39,7 @@ def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
     assert not torch.equal(moving, before)
 
 
-@every_class
+@every_generated_class
 def test_groups_are_as_several_optimizers(kind: Optimizer) -> None:
     """Each with its own hypers, decay among them."""
     together, apart = ([new_groups(new_parameters(kind), lr=lr)[0] for lr in (0.1, 0.01)] for _ in range(2))
@@ -55,9 +55,9 @@ def test_groups_are_as_several_optimizers(kind: Optimizer) -> None:
     assert_same(snapshot(one), [tensor for each in several for tensor in snapshot(each)])
 
 
-@every_class
+@every_generated_class
 def test_groups_with_and_without_names_do_not_mix(kind: Optimizer) -> None:
-    (route, *_) = kind.states
+    route = main_route(kind)
     first, second = new_parameters(kind)[route][:2]
     with pytest.raises(ValueError, match="all optimizer param groups should be with/without names"):
         kind([{"params": [first], "route": route}, {"params": [("weight", second)], "route": route}])
@@ -65,64 +65,66 @@ def test_groups_with_and_without_names_do_not_mix(kind: Optimizer) -> None:
         kind([{"params": [("weight", second), first], "route": route}])
 
 
-@every_class
+@every_generated_class
 def test_an_added_group_takes_defaults_and_steps(kind: Optimizer) -> None:
     first, second = Parameter(random((4, 6), 1)), Parameter(random((6, 4), 2))
-    optimizer = kind([{"params": [first], "route": first_route(kind)}], lr=0.1)
+    optimizer = kind([{"params": [first], "route": main_route(kind)}], lr=0.1)
     advance(optimizer, [0])
-    optimizer.add_param_group({"params": second, "route": first_route(kind), "momentum": 0.5})
+    others = [hyper for hyper in kind.hypers if hyper.name != "lr"]
+    own = {hyper.name: 0.5 if hyper.length is None else (0.5,) * hyper.length for hyper in others}
+    optimizer.add_param_group({"params": second, "route": main_route(kind), **own})
     assert optimizer.param_groups[1]["lr"] == 0.1
-    assert optimizer.param_groups[1]["momentum"] == 0.5
+    assert {name: optimizer.param_groups[1][name] for name in own} == own
     before = second.detach().clone()
     advance(optimizer, [1])
     assert not torch.equal(second, before)
 
 
-@every_class
+@every_generated_class
 def test_a_group_can_be_added_after_a_checkpoint_was_loaded(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     optimizer.load_state_dict(optimizer.state_dict())
-    optimizer.add_param_group({"params": [Parameter(random((4, 6), 1))], "route": first_route(kind)})
+    optimizer.add_param_group({"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)})
     advance(optimizer, [0])
 
 
-@every_class
+@every_generated_class
 def test_no_parameters_are_refused_and_an_empty_group_is_not(kind: Optimizer) -> None:
     with pytest.raises(ValueError, match="empty parameter list"):
         kind([])
-    optimizer = kind([{"params": []}, {"params": [Parameter(random((4, 6), 1))], "route": first_route(kind)}])
+    optimizer = kind([{"params": []}, {"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)}])
     advance(optimizer, [0])
     assert len(optimizer.param_groups) == 2
 
 
-@every_class
+@every_generated_class
 def test_what_is_no_parameter_is_refused_as_torch_refuses_it(kind: Optimizer) -> None:
     leaf = Parameter(random((4, 6), 1))
     with pytest.raises(TypeError, match="can only optimize Tensors"):
-        kind([{"params": [1.5], "route": first_route(kind)}])
+        kind([{"params": [1.5], "route": main_route(kind)}])
     with pytest.raises(ValueError, match="non-leaf"):
-        kind([{"params": [2 * leaf], "route": first_route(kind)}])
+        kind([{"params": [2 * leaf], "route": main_route(kind)}])
     with pytest.raises(TypeError, match="ordered collections"):
-        kind([{"params": {leaf}, "route": first_route(kind)}])
+        kind([{"params": {leaf}, "route": main_route(kind)}])
     with pytest.raises(TypeError, match="params argument"):
         kind(leaf)
     with pytest.raises(TypeError, match="must be a dict"):
-        kind([{"params": [leaf], "route": first_route(kind)}]).add_param_group([leaf])
+        kind([{"params": [leaf], "route": main_route(kind)}]).add_param_group([leaf])
 
 
-@every_class
+@every_generated_class
 def test_generators_of_parameters_are_taken(kind: Optimizer) -> None:
     members = [Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))]
-    optimizer = kind([{"params": (each for each in members), "route": first_route(kind)}])
+    optimizer = kind([{"params": (each for each in members), "route": main_route(kind)}])
     assert optimizer.param_groups[0]["params"] == members
 
 
-@every_class
+@every_generated_class
 def test_repr_names_class_groups_and_hypers(kind: Optimizer) -> None:
     text = repr(kind(new_groups(new_parameters(kind)), lr=0.125))
     assert text.startswith(f"{kind.__name__} (\nParameter Group 0\n")
     assert "    lr: 0.125\n" in text
-    assert f"    route: {first_route(kind)}\n" in text
+    assert f"    route: {main_route(kind)}\n" in text
 
 
 def test_a_tensor_learning_rate_is_not_shared_by_the_groups_that_a_group_becomes() -> None:

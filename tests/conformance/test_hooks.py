@@ -12,8 +12,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from tests.runtime.subjects import (
     Optimizer,
     advance,
-    every_class,
     every_class_with_states,
+    every_generated_class,
     flat,
     new_groups,
     new_parameters,
@@ -21,7 +21,7 @@ from tests.runtime.subjects import (
 )
 
 
-@every_class
+@every_generated_class
 def test_step_hooks_run_before_and_after_the_step(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     seen: list[tuple[str, int]] = []
@@ -35,7 +35,7 @@ def test_step_hooks_run_before_and_after_the_step(kind: Optimizer) -> None:
     assert len(seen) == 2
 
 
-@every_class
+@every_generated_class
 def test_hooks_of_all_optimizers_run_around_those_of_one(kind: Optimizer) -> None:
     parameters = new_parameters(kind)
     optimizer, other = kind(new_groups(parameters)), torch.optim.SGD(flat(parameters))
@@ -56,14 +56,14 @@ def test_hooks_of_all_optimizers_run_around_those_of_one(kind: Optimizer) -> Non
     assert len(seen) == 6
 
 
-@every_class
+@every_generated_class
 def test_a_step_hook_may_give_other_arguments(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     optimizer.register_step_pre_hook(lambda own, args, kwargs: ((own, lambda: 2.5), {}))
     assert optimizer.step() == 2.5
 
 
-@every_class
+@every_generated_class
 def test_step_hooks_of_a_subclass_run_once(kind: Optimizer) -> None:
     derived: Any = type("Derived", (kind,), {})
     optimizer = derived(new_groups(new_parameters(kind)))
@@ -73,7 +73,7 @@ def test_step_hooks_of_a_subclass_run_once(kind: Optimizer) -> None:
     assert seen == ["pre"]
 
 
-@every_class
+@every_generated_class
 def test_state_dict_hooks_run_on_saving(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     seen = []
@@ -85,7 +85,7 @@ def test_state_dict_hooks_run_on_saving(kind: Optimizer) -> None:
     assert all(group["fingerprint"] == kind.fingerprint for group in saved["param_groups"])
 
 
-@every_class
+@every_generated_class
 def test_hooks_on_loading_run_in_their_order(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     saved = optimizer.state_dict()

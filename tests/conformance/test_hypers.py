@@ -15,7 +15,7 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
+    every_generated_class,
     moved,
     new_groups,
     new_parameters,
@@ -31,7 +31,7 @@ LATER = {("ModdedNanogpt", "cooldown")}
 """Hypers that the next step does not depend on."""
 
 
-@every_class
+@every_generated_class
 def test_hypers_are_keywords_of_the_constructor_in_their_order(kind: Optimizer) -> None:
     keywords = inspect.signature(kind).parameters
     names = [hyper.name for hyper in kind.hypers]
@@ -40,7 +40,7 @@ def test_hypers_are_keywords_of_the_constructor_in_their_order(kind: Optimizer) 
     assert {name: optimizer.defaults[name] for name in names} == {name: keywords[name].default for name in names}
 
 
-@every_class
+@every_generated_class
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None, True, torch.tensor(-1.0)])
 def test_a_hyper_out_of_range_is_refused_by_name(kind: Optimizer, value: object) -> None:
     parameters = new_parameters(kind)
@@ -51,14 +51,14 @@ def test_a_hyper_out_of_range_is_refused_by_name(kind: Optimizer, value: object)
             kind(new_groups(parameters, **{name: value}))
 
 
-@every_class
+@every_generated_class
 def test_a_tensor_hyper_must_have_one_element(kind: Optimizer) -> None:
     for name in scalar_hypers(kind):
         with pytest.raises(ValueError, match=f"Tensor {name} must be 1-element"):
             kind(new_groups(new_parameters(kind)), **{name: torch.tensor([0.1, 0.2])})
 
 
-@every_class
+@every_generated_class
 def test_a_tensor_hyper_that_requires_grad_is_refused(kind: Optimizer) -> None:
     """It would never get one: a step is not recorded."""
     for name in scalar_hypers(kind):
@@ -66,7 +66,7 @@ def test_a_tensor_hyper_that_requires_grad_is_refused(kind: Optimizer) -> None:
             kind(new_groups(new_parameters(kind)), **{name: torch.tensor(0.1, requires_grad=True)})
 
 
-@every_class
+@every_generated_class
 def test_hypers_are_taken_to_the_ends_of_the_ranges_that_the_docstring_says(kind: Optimizer) -> None:
     """And refused beyond, where an open end belongs to what is beyond."""
     assert kind.__doc__
@@ -84,7 +84,7 @@ def test_hypers_are_taken_to_the_ends_of_the_ranges_that_the_docstring_says(kind
                 assert optimizer.param_groups[0][name] == end
 
 
-@every_class
+@every_generated_class
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_a_tensor_learning_rate_is_read_at_every_step(kind: Optimizer, shape: tuple[int, ...]) -> None:
     lr = torch.full(shape, 0.5)
@@ -99,7 +99,7 @@ def test_a_tensor_learning_rate_is_read_at_every_step(kind: Optimizer, shape: tu
     assert_same(snapshot(tensors), snapshot(floats))
 
 
-@every_class
+@every_generated_class
 def test_hypers_with_several_numbers_are_checked_one_by_one(kind: Optimizer) -> None:
     for hyper in (each for each in kind.hypers if each.length is not None):
         for value in ((0.9,) * (hyper.length - 1), (0.9,) * (hyper.length - 1) + (-1.0,), 0.9):
@@ -110,7 +110,7 @@ def test_hypers_with_several_numbers_are_checked_one_by_one(kind: Optimizer) -> 
             kind(new_groups(new_parameters(kind)), **{hyper.name: bad})
 
 
-@every_class
+@every_generated_class
 def test_a_changed_hyper_acts_at_the_next_step_as_if_built_with_it(kind: Optimizer) -> None:
     for hyper in (each for each in kind.hypers if (kind.__name__, each.name) not in LATER):
         value = 0.5 if hyper.length is None else (0.5,) * hyper.length
@@ -132,7 +132,7 @@ def test_a_changed_hyper_acts_at_the_next_step_as_if_built_with_it(kind: Optimiz
         assert any(moved(snapshot(changed), snapshot(untouched))), hyper.name
 
 
-@every_class
+@every_generated_class
 def test_numbers_of_numpy_are_numbers(kind: Optimizer) -> None:
     of_python, of_numpy = (kind(new_groups(new_parameters(kind), lr=lr)) for lr in (0.5, float32(0.5)))
     advance(of_python, [0])

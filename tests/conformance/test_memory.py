@@ -12,7 +12,7 @@ from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.runtime.subjects import Optimizer, every_class, random, set_gradients
+from tests.runtime.subjects import Optimizer, every_generated_class, random, set_gradients
 
 SHAPE = (32, 48)
 COPIES = {"ProcrustesNewtonSchulz": 11}
@@ -75,7 +75,7 @@ def peak_of_a_step(kind: Optimizer, route: str, count: int) -> tuple[int, int]:
     return live.peak, live.now
 
 
-@every_class
+@every_generated_class
 def test_a_step_holds_a_few_copies_of_one_parameter_at_a_time(kind: Optimizer) -> None:
     size = random(SHAPE, 0).nbytes
     for route in kind.states:

@@ -16,7 +16,7 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
+    every_generated_class,
     new_groups,
     new_parameters,
     random,
@@ -29,7 +29,7 @@ DEFAULTS: list[dict[str, Any]] = [
 ]
 
 
-@every_class
+@every_generated_class
 @pytest.mark.parametrize("options", DEFAULTS, ids=["none", "false"])
 def test_what_nobody_demands_changes_nothing(kind: Optimizer, options: dict[str, Any]) -> None:
     plain, given = kind(new_groups(new_parameters(kind))), kind(new_groups(new_parameters(kind)), **options)
@@ -40,7 +40,7 @@ def test_what_nobody_demands_changes_nothing(kind: Optimizer, options: dict[str,
     assert not set(options) & set(given.defaults)
 
 
-@every_class
+@every_generated_class
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -58,7 +58,7 @@ def test_what_a_class_does_not_do_is_refused_with_the_reason(
         kind(new_groups(new_parameters(kind)), **options)
 
 
-@every_class
+@every_generated_class
 def test_fused_is_refused_at_once_where_no_kernel_can_run(kind: Optimizer) -> None:
     reason = "on the CPU they run in Triton's interpreter alone" if kind.launches else "has no Triton form"
     with pytest.raises(RuntimeError, match=reason):
@@ -76,7 +76,7 @@ def test_fused_is_the_backend_of_kernels(given: dict[str, Any], monkeypatch: pyt
         Moonlight([{"params": [Parameter(random((4, 6), 1, torch.float64))], "route": "matrix"}], fused=True)
 
 
-@every_class
+@every_generated_class
 def test_a_step_runs_without_grad_whatever_the_caller_has_set(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     with torch.enable_grad():

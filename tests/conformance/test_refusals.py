@@ -10,33 +10,31 @@ from torch.nn import Parameter
 
 from tests.runtime.subjects import (
     CLASSES,
-    CORE_CLASSES,
     Optimizer,
     advance,
     assert_same,
-    every_class,
-    first_route,
+    every_generated_class,
+    main_route,
     random,
     set_gradients,
     snapshot,
 )
 
 
-@every_class
+@every_generated_class
 def test_complex_parameters_are_refused(kind: Optimizer) -> None:
-    route = first_route(kind)
-    optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": route}])
+    optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)}])
     with pytest.raises(RuntimeError, match=f"{kind.__name__} does not support complex parameters"):
         optimizer.add_param_group(
-            {"params": [Parameter(torch.zeros(4, 4, dtype=torch.complex64))], "route": first_route(kind)}
+            {"params": [Parameter(torch.zeros(4, 4, dtype=torch.complex64))], "route": main_route(kind)}
         )
     assert len(optimizer.param_groups) == 1
 
 
-@every_class
+@every_generated_class
 def test_a_sparse_gradient_anywhere_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
     good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))
-    optimizer = kind([{"params": [good, bad], "route": first_route(kind)}])
+    optimizer = kind([{"params": [good, bad], "route": main_route(kind)}])
     advance(optimizer, [0])
     before = snapshot(optimizer)
     set_gradients([good, bad], 1)
@@ -46,10 +44,10 @@ def test_a_sparse_gradient_anywhere_is_refused_before_anything_is_changed(kind: 
     assert_same(snapshot(optimizer), before)
 
 
-@every_class
+@every_generated_class
 def test_a_gradient_of_another_dtype_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
     good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2, torch.bfloat16))
-    optimizer = kind([{"params": [good, bad], "route": first_route(kind)}])
+    optimizer = kind([{"params": [good, bad], "route": main_route(kind)}])
     before = snapshot(optimizer)
     good.grad = random((4, 6), 3)
     bad.grad_dtype = torch.float32
@@ -75,7 +73,7 @@ def sharded() -> Any:
 
 def test_sharded_parameters_are_refused_by_every_class(sharded: Parameter) -> None:
     for kind in CLASSES:
-        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": first_route(kind)}])
+        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)}])
         with pytest.raises(TypeError, match=f"{kind.__name__} does not support sharded or flattened .*: DTensor"):
-            optimizer.add_param_group({"params": [sharded], "route": first_route(kind)})
+            optimizer.add_param_group({"params": [sharded], "route": main_route(kind)})
         assert len(optimizer.param_groups) == 1

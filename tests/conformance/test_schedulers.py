@@ -20,7 +20,7 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
+    every_generated_class,
     flat,
     new_groups,
     new_parameters,
@@ -94,7 +94,7 @@ def test_all_schedulers_of_torch_are_here() -> None:
     assert subclasses | {"SWALR"} == set(SCHEDULES)
 
 
-@every_class
+@every_generated_class
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_learning_rates_are_those_that_a_torch_optimizer_gets(kind: Optimizer, name: str) -> None:
     ours, theirs = kind(groups_of(kind)), torch.optim.SGD(groups_of(kind))
@@ -115,7 +115,7 @@ def test_a_schedule_goes_on_from_a_checkpoint(name: str) -> None:
     assert begun + rates_of(second, resumed, range(4, EPOCHS)) == expected
 
 
-@every_class
+@every_generated_class
 def test_steps_use_what_a_schedule_has_set(kind: Optimizer) -> None:
     scheduled, by_hand = kind(groups_of(kind)), kind(groups_of(kind))
     schedule = sequential(scheduled)
@@ -128,7 +128,7 @@ def test_steps_use_what_a_schedule_has_set(kind: Optimizer) -> None:
     assert_same(snapshot(scheduled), snapshot(by_hand))
 
 
-@every_class
+@every_generated_class
 def test_a_schedule_may_cycle_the_momentum_of_a_class_that_has_one(kind: Optimizer) -> None:
     def cycle(optimizer: SpecOptimizer) -> LRScheduler:
         return lr_scheduler.OneCycleLR(optimizer, 0.1, 10, base_momentum=0.5, max_momentum=0.75)
@@ -152,7 +152,7 @@ def test_a_schedule_may_cycle_the_momentum_of_a_class_that_has_one(kind: Optimiz
     assert_same(snapshot(scheduled), snapshot(by_hand))
 
 
-@every_class
+@every_generated_class
 def test_a_schedule_fills_a_learning_rate_that_is_a_tensor(kind: Optimizer) -> None:
     tensors, floats = (kind(new_groups(new_parameters(kind), lr=lr)) for lr in (torch.tensor(0.5), 0.5))
     schedules = [lr_scheduler.ExponentialLR(optimizer, 0.5) for optimizer in (tensors, floats)]
@@ -176,7 +176,7 @@ def test_a_model_that_is_divided_is_scheduled_group_by_group() -> None:
     ]
 
 
-@every_class
+@every_generated_class
 def test_weights_are_averaged_beside_the_optimizer(kind: Optimizer) -> None:
     """Stochastic weight averaging: a mean of what the steps yield, of which the steps know nothing."""
     parameters = new_parameters(kind)

@@ -19,8 +19,9 @@ from tests.runtime.subjects import (
     Optimizer,
     advance,
     assert_same,
-    every_class,
+    every_generated_class,
     flat,
+    main_route,
     new_groups,
     new_parameters,
     random,
@@ -100,7 +101,7 @@ def test_the_routing_table_shows_every_matrix_that_is_not_one_to_the_optimizer()
 # Words that nobody reads
 
 
-@every_class
+@every_generated_class
 def test_a_hyper_that_there_is_not_is_refused(kind: Optimizer) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'momentom'"):
         kind(new_groups(new_parameters(kind)), momentom=0.9)
@@ -109,10 +110,10 @@ def test_a_hyper_that_there_is_not_is_refused(kind: Optimizer) -> None:
 # Schedules
 
 
-@every_class
+@every_generated_class
 def test_a_scheduler_that_may_not_know_all_groups_is_warned_of(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
-    (route, *_) = kind.states
+    route = main_route(kind)
     schedule = lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5)
     number = len(optimizer.param_groups)
     optimizer.add_param_group({"params": new_parameters(kind)[route][:1], "route": route})
@@ -125,7 +126,7 @@ def test_a_scheduler_that_may_not_know_all_groups_is_warned_of(kind: Optimizer) 
         schedule.step()
 
 
-@every_class
+@every_generated_class
 def test_groups_without_any_schedule_are_not_warned_of(kind: Optimizer) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -181,7 +182,7 @@ def flat_members(optimizer: torch.optim.Optimizer) -> list[Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-@every_class
+@every_generated_class
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_no_two_tensors_of_a_step_share_memory(kind: Optimizer, dtype: torch.dtype) -> None:
     """torch.optim.Muon divides its own momentum by its norm where parameters are bf16 and nesterov is false."""

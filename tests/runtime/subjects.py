@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from muondsl.runtime import SpecOptimizer
-from tests.specs import CORE, SPECS, WITH_MATRICES
+from tests.specs import ALL, CORE, SPECS
 
 ROOT = SPECS.parent
 
@@ -26,13 +26,14 @@ def generated_class(spec: str) -> Optimizer:
     return found
 
 
-CLASSES = [generated_class(spec) for spec in WITH_MATRICES]
-CORE_CLASSES = [generated_class(spec) for spec in CORE]
-
-
-def first_route(kind: Optimizer) -> str:
-    """`matrix` for all but those which know no matrices."""
+def main_route(kind: Optimizer) -> str:
+    """That of matrices, or the only one."""
     return next(iter(kind.states))
+
+
+GENERATED = [generated_class(spec) for spec in ALL]
+CLASSES = [kind for kind in GENERATED if main_route(kind) == "matrix"]
+CORE_CLASSES = [generated_class(spec) for spec in CORE]
 
 
 def each_of(kinds: Iterable[Optimizer], *, is_costly: bool = False) -> pytest.MarkDecorator:
@@ -43,15 +44,15 @@ def each_of(kinds: Iterable[Optimizer], *, is_costly: bool = False) -> pytest.Ma
     )
 
 
+every_generated_class = each_of(GENERATED)
 every_class = each_of(CLASSES)
 every_class_costly = each_of(CLASSES, is_costly=True)
 every_class_with_kernels = each_of(kind for kind in CLASSES if kind.launches)
-every_class_with_states = each_of(kind for kind in CLASSES if kind.states.get("matrix"))
-every_class_with_matrices = each_of(kind for kind in CLASSES if "matrix" in kind.states)
+every_class_with_states = each_of(kind for kind in GENERATED if kind.states[main_route(kind)])
 
 # These bring a parameter to where it has to be, however short the step is.
 RETRACTING = ("Spel",)
-every_class_that_rests = each_of(kind for kind in CLASSES if kind.__name__ not in RETRACTING)
+every_class_that_rests = each_of(kind for kind in GENERATED if kind.__name__ not in RETRACTING)
 
 MATRICES = ((6, 4), (4, 6), (5, 5))
 OTHERS = ((4,), (3, 2, 2), ())
