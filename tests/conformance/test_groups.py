@@ -13,6 +13,7 @@ from tests.runtime.subjects import (
     assert_same,
     every_class,
     every_class_that_rests,
+    first_route,
     new_groups,
     new_parameters,
     random,
@@ -25,10 +26,10 @@ from tests.runtime.subjects import (
 def test_each_group_steps_with_its_own_learning_rate(kind: Optimizer) -> None:
     still, moving = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 1))
     groups = [{"params": [still], "lr": 0.0}, {"params": [moving]}]
-    optimizer = kind([{**group, "route": "matrix"} for group in groups], lr=0.1)
+    optimizer = kind([{**group, "route": first_route(kind)} for group in groups], lr=0.1)
     before = still.detach().clone()
     alone = Parameter(before.clone())
-    single = kind([{"params": [alone], "route": "matrix"}], lr=0.1)
+    single = kind([{"params": [alone], "route": first_route(kind)}], lr=0.1)
     for parameter in (still, moving, alone):
         parameter.grad = random((4, 6), 2)
     optimizer.step()
@@ -67,9 +68,9 @@ def test_groups_with_and_without_names_do_not_mix(kind: Optimizer) -> None:
 @every_class
 def test_an_added_group_takes_defaults_and_steps(kind: Optimizer) -> None:
     first, second = Parameter(random((4, 6), 1)), Parameter(random((6, 4), 2))
-    optimizer = kind([{"params": [first], "route": "matrix"}], lr=0.1)
+    optimizer = kind([{"params": [first], "route": first_route(kind)}], lr=0.1)
     advance(optimizer, [0])
-    optimizer.add_param_group({"params": second, "route": "matrix", "momentum": 0.5})
+    optimizer.add_param_group({"params": second, "route": first_route(kind), "momentum": 0.5})
     assert optimizer.param_groups[1]["lr"] == 0.1
     assert optimizer.param_groups[1]["momentum"] == 0.5
     before = second.detach().clone()
@@ -81,7 +82,7 @@ def test_an_added_group_takes_defaults_and_steps(kind: Optimizer) -> None:
 def test_a_group_can_be_added_after_a_checkpoint_was_loaded(kind: Optimizer) -> None:
     optimizer = kind(new_groups(new_parameters(kind)))
     optimizer.load_state_dict(optimizer.state_dict())
-    optimizer.add_param_group({"params": [Parameter(random((4, 6), 1))], "route": "matrix"})
+    optimizer.add_param_group({"params": [Parameter(random((4, 6), 1))], "route": first_route(kind)})
     advance(optimizer, [0])
 
 
@@ -89,7 +90,7 @@ def test_a_group_can_be_added_after_a_checkpoint_was_loaded(kind: Optimizer) -> 
 def test_no_parameters_are_refused_and_an_empty_group_is_not(kind: Optimizer) -> None:
     with pytest.raises(ValueError, match="empty parameter list"):
         kind([])
-    optimizer = kind([{"params": []}, {"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+    optimizer = kind([{"params": []}, {"params": [Parameter(random((4, 6), 1))], "route": first_route(kind)}])
     advance(optimizer, [0])
     assert len(optimizer.param_groups) == 2
 
@@ -98,21 +99,21 @@ def test_no_parameters_are_refused_and_an_empty_group_is_not(kind: Optimizer) ->
 def test_what_is_no_parameter_is_refused_as_torch_refuses_it(kind: Optimizer) -> None:
     leaf = Parameter(random((4, 6), 1))
     with pytest.raises(TypeError, match="can only optimize Tensors"):
-        kind([{"params": [1.5], "route": "matrix"}])
+        kind([{"params": [1.5], "route": first_route(kind)}])
     with pytest.raises(ValueError, match="non-leaf"):
-        kind([{"params": [2 * leaf], "route": "matrix"}])
+        kind([{"params": [2 * leaf], "route": first_route(kind)}])
     with pytest.raises(TypeError, match="ordered collections"):
-        kind([{"params": {leaf}, "route": "matrix"}])
+        kind([{"params": {leaf}, "route": first_route(kind)}])
     with pytest.raises(TypeError, match="params argument"):
         kind(leaf)
     with pytest.raises(TypeError, match="must be a dict"):
-        kind([{"params": [leaf], "route": "matrix"}]).add_param_group([leaf])
+        kind([{"params": [leaf], "route": first_route(kind)}]).add_param_group([leaf])
 
 
 @every_class
 def test_generators_of_parameters_are_taken(kind: Optimizer) -> None:
     members = [Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))]
-    optimizer = kind([{"params": (each for each in members), "route": "matrix"}])
+    optimizer = kind([{"params": (each for each in members), "route": first_route(kind)}])
     assert optimizer.param_groups[0]["params"] == members
 
 
@@ -121,7 +122,7 @@ def test_repr_names_class_groups_and_hypers(kind: Optimizer) -> None:
     text = repr(kind(new_groups(new_parameters(kind)), lr=0.125))
     assert text.startswith(f"{kind.__name__} (\nParameter Group 0\n")
     assert "    lr: 0.125\n" in text
-    assert "    route: matrix\n" in text
+    assert f"    route: {first_route(kind)}\n" in text
 
 
 def test_a_tensor_learning_rate_is_not_shared_by_the_groups_that_a_group_becomes() -> None:

@@ -10,10 +10,12 @@ from torch.nn import Parameter
 
 from tests.runtime.subjects import (
     CLASSES,
+    CORE_CLASSES,
     Optimizer,
     advance,
     assert_same,
     every_class,
+    first_route,
     random,
     set_gradients,
     snapshot,
@@ -22,16 +24,19 @@ from tests.runtime.subjects import (
 
 @every_class
 def test_complex_parameters_are_refused(kind: Optimizer) -> None:
-    optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+    route = first_route(kind)
+    optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": route}])
     with pytest.raises(RuntimeError, match=f"{kind.__name__} does not support complex parameters"):
-        optimizer.add_param_group({"params": [Parameter(torch.zeros(4, 4, dtype=torch.complex64))], "route": "matrix"})
+        optimizer.add_param_group(
+            {"params": [Parameter(torch.zeros(4, 4, dtype=torch.complex64))], "route": first_route(kind)}
+        )
     assert len(optimizer.param_groups) == 1
 
 
 @every_class
 def test_a_sparse_gradient_anywhere_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
     good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2))
-    optimizer = kind([{"params": [good, bad], "route": "matrix"}])
+    optimizer = kind([{"params": [good, bad], "route": first_route(kind)}])
     advance(optimizer, [0])
     before = snapshot(optimizer)
     set_gradients([good, bad], 1)
@@ -44,7 +49,7 @@ def test_a_sparse_gradient_anywhere_is_refused_before_anything_is_changed(kind: 
 @every_class
 def test_a_gradient_of_another_dtype_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
     good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2, torch.bfloat16))
-    optimizer = kind([{"params": [good, bad], "route": "matrix"}])
+    optimizer = kind([{"params": [good, bad], "route": first_route(kind)}])
     before = snapshot(optimizer)
     good.grad = random((4, 6), 3)
     bad.grad_dtype = torch.float32
@@ -70,7 +75,7 @@ def sharded() -> Any:
 
 def test_sharded_parameters_are_refused_by_every_class(sharded: Parameter) -> None:
     for kind in CLASSES:
-        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+        optimizer = kind([{"params": [Parameter(random((4, 6), 1))], "route": first_route(kind)}])
         with pytest.raises(TypeError, match=f"{kind.__name__} does not support sharded or flattened .*: DTensor"):
-            optimizer.add_param_group({"params": [sharded], "route": "matrix"})
+            optimizer.add_param_group({"params": [sharded], "route": first_route(kind)})
         assert len(optimizer.param_groups) == 1

@@ -18,6 +18,7 @@ from tests.runtime.subjects import (
     every_class_costly,
     every_class_that_rests,
     every_class_with_states,
+    first_route,
     flat,
     new_groups,
     new_parameters,
@@ -102,7 +103,7 @@ def test_zero_grad_drops_gradients_or_makes_them_zero(kind: Optimizer) -> None:
 @every_class
 def test_empty_parameters_are_left_alone(kind: Optimizer) -> None:
     empty, full = Parameter(torch.zeros(0, 4)), Parameter(random((3, 4), 1))
-    optimizer = kind([{"params": [empty, full], "route": "matrix"}])
+    optimizer = kind([{"params": [empty, full], "route": first_route(kind)}])
     advance(optimizer, range(2))
     assert empty not in optimizer.state
     assert full.isfinite().all()
@@ -137,7 +138,7 @@ def test_memory_layout_does_not_change_results(kind: Optimizer, what: str) -> No
     plain, laid = Parameter(random((6, 4), 3)), Parameter(random((6, 4), 3))
     if what != "gradient":
         laid = Parameter(random((6, 4), 3).T.contiguous().T)
-    optimizers = [kind([{"params": [each], "route": "matrix"}], lr=1e-3) for each in (plain, laid)]
+    optimizers = [kind([{"params": [each], "route": first_route(kind)}], lr=1e-3) for each in (plain, laid)]
     for step in range(3):
         plain.grad = random((6, 4), 50 + step)
         laid.grad = plain.grad.T.contiguous().T if what != "parameter" else plain.grad.clone()
@@ -154,7 +155,7 @@ def test_a_strided_view_of_a_larger_tensor_is_stepped_like_a_copy_of_it(kind: Op
     storage = random((12, 8), 4)
     rest = storage[1::2].clone()
     view, plain = Parameter(storage[::2, :4]), Parameter(storage[::2, :4].clone())
-    optimizers = [kind([{"params": [each], "route": "matrix"}]) for each in (view, plain)]
+    optimizers = [kind([{"params": [each], "route": first_route(kind)}]) for each in (view, plain)]
     for optimizer in optimizers:
         advance(optimizer, range(3))
     # A norm of the parameter itself sums its elements in the order in which they lie.
@@ -193,7 +194,7 @@ def test_states_have_the_format_of_their_parameter_unless_the_spec_says_otherwis
 def test_states_have_the_memory_format_of_the_gradient(kind: Optimizer) -> None:
     parameter = Parameter(random((6, 4), 1))
     parameter.grad = random((4, 6), 2).T
-    optimizer = kind([{"params": [parameter], "route": "matrix"}])
+    optimizer = kind([{"params": [parameter], "route": first_route(kind)}])
     optimizer.step()
     assert optimizer.state[parameter]["momentum_buffer"].stride() == parameter.grad.stride() == (1, 6)
 

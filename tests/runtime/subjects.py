@@ -30,6 +30,11 @@ CLASSES = [generated_class(spec) for spec in WITH_MATRICES]
 CORE_CLASSES = [generated_class(spec) for spec in CORE]
 
 
+def first_route(kind: Optimizer) -> str:
+    """`matrix` for all but those which know no matrices."""
+    return next(iter(kind.states))
+
+
 def each_of(kinds: Iterable[Optimizer], *, is_costly: bool = False) -> pytest.MarkDecorator:
     """Parametrizes a test; one that is costly runs on classes out of the core by `make test-slow`."""
     marks = {kind: pytest.mark.slow if is_costly and kind not in CORE_CLASSES else () for kind in kinds}
@@ -41,7 +46,8 @@ def each_of(kinds: Iterable[Optimizer], *, is_costly: bool = False) -> pytest.Ma
 every_class = each_of(CLASSES)
 every_class_costly = each_of(CLASSES, is_costly=True)
 every_class_with_kernels = each_of(kind for kind in CLASSES if kind.launches)
-every_class_with_states = each_of(kind for kind in CLASSES if kind.states["matrix"])
+every_class_with_states = each_of(kind for kind in CLASSES if kind.states.get("matrix"))
+every_class_with_matrices = each_of(kind for kind in CLASSES if "matrix" in kind.states)
 
 # These bring a parameter to where it has to be, however short the step is.
 RETRACTING = ("Spel",)

@@ -18,7 +18,7 @@ from generated.keller_jordan import KellerJordan
 from generated.moonlight import Moonlight
 from generated.torch_muon import TorchMuon
 from muondsl.runtime import SpecOptimizer
-from tests.runtime.subjects import CORE_CLASSES, Optimizer, advance, each_of, every_class, random
+from tests.runtime.subjects import CORE_CLASSES, Optimizer, advance, each_of, every_class_with_matrices, random
 
 routed = each_of(kind for kind in CORE_CLASSES if kind.routes)
 
@@ -136,7 +136,7 @@ def test_named_and_unnamed_parameters_do_not_mix(kind: Optimizer) -> None:
         kind([("a.weight", matrix()), Parameter(torch.zeros(3))])
 
 
-@every_class
+@each_of(CORE_CLASSES)
 def test_only_matrices_may_take_the_matrix_route(kind: Optimizer) -> None:
     for shape in ((4,), (), (2, 2, 2)):
         optimizer = kind([{"params": [matrix()], "route": "matrix"}])
@@ -146,7 +146,7 @@ def test_only_matrices_may_take_the_matrix_route(kind: Optimizer) -> None:
         assert len(optimizer.param_groups) == 1
 
 
-@every_class
+@every_class_with_matrices
 def test_a_route_that_the_spec_does_not_have_is_refused(kind: Optimizer) -> None:
     with pytest.raises(ValueError, match=r"route should be one of .*'matrix'.* but is: 'adam'"):
         kind([{"params": [matrix()], "route": "adam"}])
