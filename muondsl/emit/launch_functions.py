@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from muondsl.emit.comments import comment_lines
 from muondsl.emit.python_scalar import to_python
 from muondsl.emit.torch_statements import FORMATS
-from muondsl.emit.triton_kernels import DEVICE_FUNCTIONS, RESERVED, KernelText, shape_words
+from muondsl.emit.triton_kernels import CONTROLS, DEVICE_FUNCTIONS, RESERVED, KernelText, shape_words, stores_parameter
 from muondsl.emit.triton_scalar import to_triton
 from muondsl.ir import scalar as sc
 from muondsl.ir.reserved import MODULE, RUNTIME
@@ -47,7 +47,7 @@ class LaunchText:
 
     def kernels(self) -> list[str]:
         """The text of every kernel, that of the scalars first."""
-        texts = [self._scalars_kernel()] if self.plan.scalars else []
+        texts = [self._scalars_kernel()]
         for launch in self.plan.launches:
             if isinstance(launch, Elementwise):
                 texts.append(self._kernel(launch).text())
@@ -85,8 +85,7 @@ class LaunchText:
                     else shape_words(buffer.dims)
                 )
                 yield f'batch.workspace("{buffer.name}", "{shape}", {torch_dtype(buffer.dtype)})'
-        if self.plan.scalars:
-            yield f"batch.scalars({self.prefix}_scalars_kernel, {len(self.plan.scalars)})"
+        yield f"batch.scalars({self.prefix}_scalars_kernel, {len(CONTROLS) + len(self.plan.scalars)})"
         stage = ""
         for launch in self.plan.launches:
             heading = self._heading(launch)
@@ -122,6 +121,8 @@ class LaunchText:
             arguments.append(f'{"axis" if launch.domain == "vector" else "walk"}="{kernel.axis}"')
         if kernel.is_square:
             arguments.append(f'square="{shape_words(launch.dims).split(",")[0]}"')
+        if stores_parameter(launch):
+            arguments.append("rounds=True")
         along = [each.tensor for each in launch.partials if launch.domain == "tiles" and each.reduction.axis]
         whole = [each.tensor for each in launch.partials if each.tensor not in along]
         arguments += [
@@ -177,21 +178,27 @@ class LaunchText:
         wishes |= {each.name: each.name for each in self.plan.named}
         names = {name: free_name(wish, taken) for name, wish in wishes.items()}
         counts_steps = any(symbol.kind == "step" for symbol in symbols)
+        count = len(CONTROLS) + len(self.plan.scalars)
         head = [
             "@jit",
             f"def {self.prefix}_scalars_kernel(",
-            f"    hypers_ptr,  # {', '.join(str(symbol) for symbol in hypers)}",
-            f"    groups_ptr,  # where the hypers of each {self.subject} begin",
+            f"    hypers_ptr,  # 1 / grad_scale, is_skipped; for each group: {', '.join(['sign', *map(str, hypers)])}",
+            f"    groups_ptr,  # where the numbers of each {self.subject}'s group begin",
             "    shapes_ptr,  # rows, cols",
             *(["    steps_ptr,  # addresses of the numbers of steps"] if counts_steps else []),
-            f"    scalars_ptr,  # what this kernel yields, {len(self.plan.scalars)} numbers for each {self.subject}",
+            f"    scalars_ptr,  # what this kernel yields, {count} numbers for each {self.subject}",
             "):",
             '    """Numbers that hypers and the shape decide, in fp64."""',
         ]
-        body = ["matrix = tl.program_id(0)", "hypers = hypers_ptr + tl.load(groups_ptr + matrix)"]
-        for place, symbol in enumerate(hypers):
+        body = [
+            "matrix = tl.program_id(0)",
+            "hypers = hypers_ptr + tl.load(groups_ptr + matrix)",
+            "gradient_factor = tl.load(hypers_ptr) * tl.load(hypers)",
+            "is_skipped = tl.load(hypers_ptr + 1)",
+        ]
+        for place, symbol in enumerate(hypers, 1):
             if symbol in symbols:
-                body.append(f"{names[str(symbol)]} = tl.load(hypers{f' + {place}' if place else ''})")
+                body.append(f"{names[str(symbol)]} = tl.load(hypers + {place})")
         shapes = {symbol.name for symbol in symbols if symbol.kind == "shape"}
         if shapes:
             body.append("rows, cols = shape_in_fp64(shapes_ptr, matrix)")
@@ -203,10 +210,10 @@ class LaunchText:
         body += [
             f"{names[each.name]} = {to_triton(each.scalar, names)}" for each in self.plan.named if each.name in used
         ]
-        body += ["", f"scalars = scalars_ptr + {len(self.plan.scalars)} * matrix"]
-        for place, (_, scalar) in enumerate(self.plan.scalars):
-            offset = f" + {place}" if place else ""
-            body.append(f"tl.store(scalars{offset}, {to_triton(scalar, names)})")
+        body += ["", f"scalars = scalars_ptr + {count} * matrix"]
+        body += [f"tl.store(scalars{f' + {place}' if place else ''}, {name})" for place, name in enumerate(CONTROLS)]
+        for place, (_, scalar) in enumerate(self.plan.scalars, len(CONTROLS)):
+            body.append(f"tl.store(scalars + {place}, {to_triton(scalar, names)})")
         return "\n".join([*head, *(f"    {line}" if line else "" for line in body)])
 
     def _hypers(self) -> Iterator[sc.Symbol]:

@@ -38,11 +38,11 @@ FORMATS = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
 
 
 def triton_dtype(dtype: DType) -> str:
-    """The format in which a tensor of the type is kept. What is as wide as two formats together is kept in fp32."""
+    """The format in which a value of the type is kept. What is as wide as two formats together is kept in fp32."""
     if dtype.is_mask:
         return "tl.int8"
     if dtype.fixed is None:
-        return "PARAMETER"
+        return "COMPUTED"
     return "tl.float32" if dtype.follows_parameter else FORMATS[dtype.fixed]
 
 

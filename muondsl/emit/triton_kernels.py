@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,18 +28,25 @@ DEVICE_FUNCTIONS = {
         *("store_tile", "store_vector", "tile_at", "vector_at", "within", "within_flat", "within_vector", "work_of"),
     ),
     "muondsl.runtime.partial_sums": ("load_along", "load_whole", "store_along", "store_whole"),
+    "muondsl.runtime.rounding": ("store_flat_parameter", "store_parameter"),
     "muondsl.runtime.squares": ("load_transposed", "work_of_square"),
 }
 RESERVED = frozenset(
     {
         *(name for names in DEVICE_FUNCTIONS.values() for name in names),
         *("work", "tile", "vector", "flat", "index", "matrix", "scalars", "hypers", "tl", "jit", "float", "range"),
-        *("rows", "cols", "numel", "step", "PARAMETER", "IS_ALIGNED", "BLOCK"),
+        *("rows", "cols", "numel", "step", "PARAMETER", "COMPUTED", "GRADIENT", "ROUNDING", "IS_ALIGNED", "BLOCK"),
         *("hypers_ptr", "groups_ptr", "shapes_ptr", "steps_ptr", "scalars_ptr", "programs_ptr"),
+        *("rounding_ptr", "keys_ptr", "gradient_factor", "is_skipped"),
     }
     | KEYWORDS
 )
 """Names that kernels use for themselves."""
+
+CONTROLS = ("gradient_factor", "is_skipped")
+"""The first numbers of every matrix' scalars: what its gradient is multiplied by, and 1 where nothing may change."""
+ROUNDING = {"rounding_ptr": "for the rounding of the parameter", "keys_ptr": "for its random bits"}
+"""What a kernel that stores the parameter takes beside tensors."""
 
 
 @dataclass
@@ -70,8 +78,8 @@ class KernelText:
 
     def text(self) -> str:
         """The kernel as a function of the module."""
-        head = ["@jit", f"def {self.name}(", *(f"    {line}" for line in self._arguments()), "):"]
         body = [f'"""{self._summary()}"""', *self._begin(), *self._work(), *self._end()]
+        head = ["@jit", f"def {self.name}(", *(f"    {line}" for line in self._arguments("\n".join(body))), "):"]
         return "\n".join([*head, *(f"    {line}" if line else "" for line in body)])
 
     def _numbers(self) -> list[str]:
@@ -79,16 +87,20 @@ class KernelText:
         read = {scalar for each in self.kernel.body for scalar in ir.scalars(each.operation)}
         return [name for name, scalar in self.plan.scalars if scalar in read]
 
-    def _arguments(self) -> Iterator[str]:
+    def _arguments(self, body: str) -> Iterator[str]:
         for tensor in self.kernel.tensors:
             yield f"{self.pointers[tensor]},  # {self._described(tensor)}"
+        if stores_parameter(self.kernel):
+            yield from (f"{name},  # {meaning}" for name, meaning in ROUNDING.items())
         yield "shapes_ptr,"
         yield "scalars_ptr,"
-        if self.kernel.domain == "number":
-            yield "PARAMETER: tl.constexpr,"
-            return
-        yield "programs_ptr,"
-        yield from (f"{name}: tl.constexpr," for name in ("PARAMETER", "IS_ALIGNED", "BLOCK"))
+        is_loop = self.kernel.domain != "number"
+        if is_loop:
+            yield "programs_ptr,"
+        formats = [
+            name for name in ("PARAMETER", "COMPUTED", "GRADIENT", "ROUNDING") if re.search(rf"\b{name}\b", body)
+        ]
+        yield from (f"{name}: tl.constexpr," for name in [*formats, *(["IS_ALIGNED", "BLOCK"] if is_loop else [])])
 
     def _described(self, tensor: str) -> str:
         buffer = self.plan.buffer(tensor)
@@ -126,11 +138,17 @@ class KernelText:
                 function, side = "work_of_square", f'"{AXES[self.kernel.dims.row]}", '
             yield f'work = {function}(programs_ptr, shapes_ptr, {side}"{self.axis}", IS_ALIGNED)'
             matrix = "work.matrix"
-        if self.numbers:
-            yield f"scalars = scalars_ptr + {len(self.plan.scalars)} * {matrix}"
-        for place, (name, _) in enumerate(self.plan.scalars):
+        is_guarded = any(self.plan.buffer(access.tensor) is None for access in self.kernel.stores)
+        reads_gradient = self._reads_gradient()
+        if self.numbers or is_guarded or reads_gradient:
+            yield f"scalars = scalars_ptr + {len(CONTROLS) + len(self.plan.scalars)} * {matrix}"
+        if is_guarded:
+            yield from ("is_skipped = tl.load(scalars + 1) != 0", "if is_skipped:", "    return")
+        if reads_gradient:
+            yield "gradient_factor = tl.load(scalars)"
+        for place, (name, _) in enumerate(self.plan.scalars, len(CONTROLS)):
             if name in self.numbers:
-                yield f"{self.numbers[name]} = tl.load(scalars{f' + {place}' if place else ''})"
+                yield f"{self.numbers[name]} = tl.load(scalars + {place})"
         for access in self._loads_of_numbers():
             yield f"{self._loaded(access)} = {self._load_number(access, matrix)}"
         if self.kernel.domain == "number":
@@ -201,6 +219,9 @@ class KernelText:
 
     # Loads and stores
 
+    def _reads_gradient(self) -> bool:
+        return any(each.tensor == "gradient" and self.expressions.is_read(each.value) for each in self.kernel.loads)
+
     def _loads_of_numbers(self) -> list[Access]:
         if self.kernel.domain == "number":
             return []
@@ -227,6 +248,9 @@ class KernelText:
     def _load(self, access: Access) -> str:
         if self.kernel.domain == "number":
             return self._load_number(access, "matrix")
+        if access.tensor == "gradient":
+            loaded = f"gradient_factor * {self._load_block(access)}"
+            return f"rounded({loaded}, COMPUTED)" if self.rounds else loaded
         # A condition is kept as 0 or 1.
         return self._load_block(access) + (" != 0" if self.table[access.value].type.dtype.is_mask else "")
 
@@ -263,6 +287,10 @@ class KernelText:
         dtype = self._dtype(access.tensor)
         if self.kernel.domain == "number":
             return f"store_scalar({pointer}, matrix, {value}, {dtype})"
+        if access.tensor == "parameter":
+            function = "store_parameter" if self.kernel.domain == "tiles" else "store_flat_parameter"
+            tables = ", ".join([pointer, *ROUNDING])
+            return f"{function}({tables}, {self.place}, {value}, {dtype}, ROUNDING, IS_ALIGNED)"
         if self.kernel.domain in ("flat", "vector"):
             return f"store_{self.place}({pointer}, {self.place}, {value}, {dtype}, IS_ALIGNED)"
         stored = self._stored_dims(access.tensor)
@@ -274,6 +302,8 @@ class KernelText:
         buffer = self.plan.buffer(tensor)
         if buffer:
             return triton_dtype(buffer.dtype)
+        if tensor == "gradient":
+            return "GRADIENT"
         formats = {state.name: state.format for state in self.plan.program.states}
         fixed = formats.get(tensor)
         return triton_dtype(DType(fixed)) if fixed else "PARAMETER"
@@ -284,6 +314,10 @@ class KernelText:
             return buffer.dims
         states: Mapping[str, Dims] = {state.name: state.type.dims for state in self.plan.program.states}
         return states.get(tensor, MATRIX)
+
+
+def stores_parameter(kernel: Elementwise) -> bool:
+    return any(access.tensor == "parameter" for access in kernel.stores)
 
 
 def shape_words(dims: Dims) -> str:

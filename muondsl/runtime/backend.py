@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from muondsl.runtime.addresses import StepMember, matrix_blocks, member_fold, table_names
+from muondsl.runtime.amp import Scaling, gradient_dtype
 from muondsl.runtime.checks import check_tensors
 from muondsl.runtime.step_plan import Recipe, StepPlan
 from muondsl.runtime.triton_language import HAS_TRITON, jit
@@ -65,11 +66,22 @@ class Choice:
     reason: str
 
 
-def choose(options: BackendOptions, *, has_launches: bool, device: torch.device, dtype: torch.dtype) -> Choice:
-    """The backend of parameters of one route. Raises RuntimeError where `triton` is demanded and cannot be."""
+def choose(
+    options: BackendOptions,
+    *,
+    has_launches: bool,
+    device: torch.device,
+    dtype: torch.dtype,
+    gradients: torch.dtype | None = None,
+) -> Choice:
+    """The backend of parameters of one route; `gradients` is the dtype of theirs, if not their own. Raises RuntimeError
+    where `triton` is demanded and cannot be.
+    """
     if options.backend == "torch":
         return Choice("torch", "backend='torch'")
     obstacle = _obstacle(options, has_launches=has_launches, device=device, dtype=dtype)
+    if obstacle is None and gradients is not None and gradients not in KERNEL_DTYPES:
+        obstacle = f"kernels read no gradients in {str(gradients).removeprefix('torch.')}"
     if obstacle is None:
         return Choice("triton", "interpreted on the CPU" if IS_INTERPRETING else architecture_of(device))
     if options.backend == "triton":
@@ -105,8 +117,8 @@ def architecture_of(device: torch.device) -> str:
     return f"sm_{properties.major}{properties.minor}"
 
 
-Bucket = tuple[str, torch.device, torch.dtype]
-"""Route, device, dtype: what is stepped together."""
+Bucket = tuple[str, torch.device, torch.dtype, torch.dtype]
+"""Route, device, dtype, dtype of gradients: what is stepped together."""
 
 Numbered = list[tuple[int, Tensor]]
 """Parameters with the numbers of their groups."""
@@ -127,13 +139,14 @@ class Backend:
         self._captured: list[tuple[StepPlan, object, Arena]] = []
 
     def choice(self, optimizer: SpecOptimizer, route: str, parameter: Tensor) -> Choice:
-        bucket = (route, parameter.device, parameter.dtype)
+        bucket = (route, parameter.device, parameter.dtype, gradient_dtype(parameter))
         if bucket not in self._choices:
             self._choices[bucket] = choose(
                 self.options,
                 has_launches=route in optimizer.launches,
                 device=parameter.device,
                 dtype=parameter.dtype,
+                gradients=bucket[-1],
             )
         return self._choices[bucket]
 
@@ -145,7 +158,7 @@ class Backend:
             route = group["route"]
             for parameter in group["params"]:
                 if parameter.grad is not None and parameter.numel():
-                    bucket = (route, parameter.device, parameter.dtype)
+                    bucket = (route, parameter.device, parameter.dtype, parameter.grad.dtype)
                     found = buckets.get(bucket)
                     if found is None:
                         is_torch = self.choice(optimizer, route, parameter).backend == "torch"
@@ -153,17 +166,20 @@ class Backend:
                     found.append((number, parameter))
         return {bucket: found for bucket, found in buckets.items() if found is not others}, others
 
-    def step(self, optimizer: SpecOptimizer) -> Numbered:
-        """Steps what Triton steps. Returns the other parameters, with the numbers of their groups."""
-        self._check_warmed_up(optimizer)
+    def step(self, optimizer: SpecOptimizer, scaling: Scaling) -> Numbered:
+        """Steps what Triton steps. Returns the other parameters, with the numbers of their groups. Unless `scaling` is
+        read, every state exists.
+        """
+        self.check_warmed_up(optimizer)
         buckets, others = self._divided(optimizer)
         ready: list[tuple[Bucket, StepPlan, list[StepMember]]] = []
+        factors = [scaling.factor(group) if scaling.is_read else 1.0 for group in optimizer.param_groups]
         for bucket, found in buckets.items():
             route = bucket[0]
-            names = table_names(optimizer.states[route])
+            names = table_names(optimizer.precision.table_states(optimizer.states[route], bucket[2]))
             members: list[StepMember] = []
             for pair in found:
-                made = self._members(optimizer, route, names, *pair)
+                made = self._members(optimizer, route, names, *pair, factors[pair[0]])
                 members += made
                 if not made:
                     others.append(pair)
@@ -175,11 +191,11 @@ class Backend:
                 ready.append((bucket, plan, members))
         self._check_capture(optimizer, others, is_ready=all(plan.arena is not None for _, plan, _ in ready))
         self._reserve(ready)
-        for (_, device, _), plan, members in ready:
+        for (_, device, *_), plan, members in ready:
             if plan.arena is not self._arenas[device]:
                 plan.build(members, device, self._arenas[device])
             with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-                plan.run(members, optimizer.param_groups)
+                plan.run(members, optimizer.param_groups, scaling)
                 if _is_capturing():
                     # The graph has their addresses, whatever is planned or asked for later.
                     self._captured.append((plan, plan.batches, self._arenas[device]))
@@ -187,16 +203,17 @@ class Backend:
         return others
 
     def _members(
-        self, optimizer: SpecOptimizer, route: str, names: Sequence[str], number: int, parameter: Tensor
+        self, optimizer: SpecOptimizer, route: str, names: Sequence[str], number: int, parameter: Tensor, factor: float
     ) -> list[StepMember]:
         """The matrices of a parameter, or the parameter; none where kernels cannot address them."""
         gradient = parameter.grad
         assert gradient is not None
-        state = optimizer.ready_state(route, parameter, gradient)
+        made = optimizer.ready_state(route, parameter, gradient, factor)
+        state = optimizer.precision.table_state(made, parameter)
         view = optimizer.view_of(parameter)
         if not view.steps:
             return [StepMember(names, parameter, gradient, state, number)]
-        states = optimizer.states[route]
+        states = optimizer.precision.table_states(optimizer.states[route], parameter.dtype)
         found = matrix_blocks(view, states, (parameter, gradient, *[state[name] for name in names[2:]]))
         if found is None and self.options.backend == "triton":
             raise RuntimeError(
@@ -212,15 +229,22 @@ class Backend:
         self, optimizer: SpecOptimizer, bucket: Bucket, members: Sequence[StepMember]
     ) -> tuple[StepPlan | None, frozenset[int]]:
         """The plan for these members as they lie in memory, and which of them no kernel can address."""
-        route, device, _ = bucket
+        route, device, dtype, _ = bucket
         key = (bucket, len(optimizer.param_groups), tuple([member.layout() for member in members]))
         if key not in self._plans:
             for member in members:
                 check_tensors(optimizer, route, member.parameter, member.gradient, member.state)
             left = self._unaddressable(optimizer, route, members)
             kept = [member for index, member in enumerate(members) if index not in left]
-            n_groups, capturable = len(optimizer.param_groups), self.options.capturable
-            recipe = Recipe.of(optimizer, route, architecture_of(device), n_groups=n_groups, capturable=capturable)
+            recipe = Recipe.of(
+                optimizer,
+                route,
+                architecture_of(device),
+                dtype=dtype,
+                precision=optimizer.precision,
+                n_groups=len(optimizer.param_groups),
+                capturable=self.options.capturable,
+            )
             plan = StepPlan(recipe, kept, self.options.workspace) if kept else None
             self._plans[key] = (plan, left)
             if len(self._plans) > MOST_PLANS:
@@ -231,7 +255,7 @@ class Backend:
     def _unaddressable(self, optimizer: SpecOptimizer, route: str, members: Sequence[StepMember]) -> frozenset[int]:
         if route == "matrix":
             return frozenset()
-        states = optimizer.states[route]
+        states = optimizer.precision.table_states(optimizer.states[route], members[0].parameter.dtype)
         left = [index for index, member in enumerate(members) if member_fold(member, states) is None]
         if left and self.options.backend == "triton":
             member = members[left[0]]
@@ -242,16 +266,18 @@ class Backend:
             )
         return frozenset(left)
 
-    def _check_warmed_up(self, optimizer: SpecOptimizer) -> None:
+    def check_warmed_up(self, optimizer: SpecOptimizer) -> None:
         """Raises RuntimeError where a capture would make states, or hypers that nothing changes any more."""
         if not _is_capturing():
             return
         name = type(optimizer).__name__
         if not self.options.capturable:
             raise RuntimeError(f"{name}.step() is captured in a CUDA graph: construct it with capturable=True")
-        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-        if any(each.grad is not None and each.numel() and each not in optimizer.state for each in parameters):
-            raise RuntimeError(f"{name}.step() makes its states when it is first called: step once before capturing")
+        if not optimizer.has_all_states():
+            raise RuntimeError(
+                f"{name}.step() makes its states when it is first called: step once before capturing, and again if "
+                "GradScaler skipped that"
+            )
 
     def _check_capture(self, optimizer: SpecOptimizer, others: Numbered, *, is_ready: bool) -> None:
         name = type(optimizer).__name__
@@ -265,7 +291,7 @@ class Backend:
     def _reserve(self, ready: Sequence[tuple[Bucket, StepPlan, list[StepMember]]]) -> None:
         """One arena a device, large enough for all of its plans. Launches are made for one: a new one ends them."""
         needed: dict[torch.device, int] = {}
-        for (_, device, _), plan, _ in ready:
+        for (_, device, *_), plan, _ in ready:
             needed[device] = max(needed.get(device, 0), plan.needed)
         for device, size in needed.items():
             if device not in self._arenas or self._arenas[device].size < size:

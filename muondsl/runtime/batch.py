@@ -19,6 +19,7 @@ from muondsl.runtime.iteration import Iteration, Member, iteration_launches
 from muondsl.runtime.launch import Launch
 from muondsl.runtime.layout import LEADING_ELEMENTS, padded
 from muondsl.runtime.numbers import Numbers
+from muondsl.runtime.precision import ELEMENTS, MASTER, Formats
 from muondsl.runtime.products import Operand, Problem, product_launch, triton_dtype
 from muondsl.runtime.programs import (
     FLAT,
@@ -42,28 +43,41 @@ LaunchFunction = Callable[["Batch"], None]
 class Batch:
     """Members of one route, device and dtype, and the launches that step them.
 
-    The launch function names tensors: `parameter`, `gradient`, states, workspaces, and parts of reductions.
+    The launch function names tensors: `parameter`, `gradient`, states, workspaces, and parts of reductions. Where
+    parameters have masters, `parameter` is the master.
     """
 
     def __init__(
-        self, members: Sequence[StepMember], tables: AddressTables, numbers: Numbers, arena: Arena, architecture: str
+        self,
+        members: Sequence[StepMember],
+        tables: AddressTables,
+        numbers: Numbers,
+        arena: Arena,
+        formats: Formats,
+        architecture: str,
     ) -> None:
         self.launches: list[Launch] = []
         self.tables, self.numbers, self.arena, self.architecture = tables, numbers, arena, architecture
         self.shapes = tables.shapes
         self.device = tables.device
-        self.dtype = members[0].parameter.dtype
+        self.dtype = formats.computed
         self.taken = [0] * len(members)
         """The bytes of workspace that each member has."""
         self.iterations: list[Iteration] = []
         self._workspaces: dict[str, Workspace] = {}
         self._scalars: Tensor | None = None
-        self._constants = {"PARAMETER": triton_dtype(self.dtype)}
+        self._has_masters = MASTER.name in tables.names
+        self._constants = {
+            "PARAMETER": triton_dtype(formats.stored),
+            "COMPUTED": triton_dtype(formats.computed),
+            "GRADIENT": triton_dtype(members[0].gradient.dtype),
+            "ROUNDING": formats.rounding,
+        }
 
     # What launch functions call.
 
     def workspace(self, name: str, form: str, dtype: torch.dtype | None = None) -> None:
-        """Memory for each matrix, of the parameters' dtype if none is given. `form`: see `FORMS`."""
+        """Memory for each matrix, of the dtype in which they are computed if none is given. `form`: see `FORMS`."""
         if form not in FORMS:
             raise ValueError(f"the form of a workspace should be one of {tuple(FORMS)} but is: {form!r}")
         dtype = dtype or self.dtype
@@ -76,7 +90,8 @@ class Batch:
     def scalars(self, kernel: Any, count: int) -> None:
         """One program for each matrix computes `count` numbers from hypers, shape and step."""
         table = self.scalar_table(count)
-        steps = [self.numbers.step_addresses] if self.numbers.step_addresses is not None else []
+        counted = self.numbers.step_addresses
+        steps = [counted] if counted is not None and "steps_ptr" in kernel.arg_names else []
         arguments = (self.numbers.hypers, self.numbers.groups, self.tables.shape_table, *steps, table)
         self._append(Launch(kernel, len(self.shapes), arguments, {}, warps=1, stages=1, matrices=len(self.shapes)))
 
@@ -88,9 +103,11 @@ class Batch:
         whole: Sequence[str] = (),
         along: Sequence[str] = (),
         square: Axis | None = None,
+        rounds: bool = False,
     ) -> None:
         """Work on tiles of (rows, cols), or of a square of one dimension, which programs walk along an axis. `whole`
         and `along` name parts that the kernel writes: of reductions over the matrix, and along the axis that is walked.
+        `rounds`: the kernel stores the parameter.
         """
         shapes = self.shapes if square is None else [(length_along(*each, square),) * 2 for each in self.shapes]
         divisions = [divide_tiles(*shape, walk, has_whole=bool(whole), has_along=bool(along)) for shape in shapes]
@@ -98,7 +115,7 @@ class Batch:
         for name in along:
             lengths = [rows * cols // length_along(rows, cols, walk) for rows, cols in shapes]
             self._add_parts(name, [each.segments for each in divisions], lengths)
-        self._divided(kernel, names, divisions, TILE)
+        self._divided(kernel, names, divisions, TILE, rounds=rounds)
 
     def vectors(self, kernel: Any, *names: str, axis: Axis, whole: Sequence[str] = ()) -> None:
         """Work on one number for each index of a dimension."""
@@ -106,17 +123,18 @@ class Batch:
         self._add_whole(whole, divisions)
         self._divided(kernel, names, divisions, VECTOR)
 
-    def flat(self, kernel: Any, *names: str, whole: Sequence[str] = ()) -> None:
-        """Work on the elements of parameters of any shape."""
+    def flat(self, kernel: Any, *names: str, whole: Sequence[str] = (), rounds: bool = False) -> None:
+        """Work on the elements of parameters of any shape. `rounds`: the kernel stores the parameter."""
         divisions = [divide_range(rows * cols, FLAT, has_whole=bool(whole)) for rows, cols in self.shapes]
         self._add_whole(whole, divisions)
-        self._divided(kernel, names, divisions, FLAT)
+        self._divided(kernel, names, divisions, FLAT, rounds=rounds)
 
     def each(self, kernel: Any, *names: str) -> None:
         """Work on one number for each matrix."""
         count = len(self.shapes)
         arguments = (*map(self.table, names), self.tables.shape_table, self.scalar_table())
-        self._append(Launch(kernel, count, arguments, self._constants, warps=1, stages=1, matrices=count))
+        constants = self._constants_of(kernel)
+        self._append(Launch(kernel, count, arguments, constants, warps=1, stages=1, matrices=count))
 
     def iterate(
         self,
@@ -202,7 +220,7 @@ class Batch:
 
     def table(self, name: str) -> Tensor:
         """The addresses of a tensor or a workspace."""
-        return self._workspaces[name].table if name in self._workspaces else self.tables[name]
+        return self._workspaces[name].table if name in self._workspaces else self.tables[self._held_as(name)]
 
     def scalar_table(self, count: int = 1) -> Tensor:
         """Numbers of each matrix, made by the first that asks."""
@@ -238,17 +256,32 @@ class Batch:
             rows.append((self._take(matrix, 4 * count * leading), count, leading))
         self._add(name, "parts", torch.float32, rows)
 
-    def _divided(self, kernel: Any, names: Sequence[str], divisions: Sequence[Division], block: int) -> None:
+    def _held_as(self, name: str) -> str:
+        return MASTER.name if self._has_masters and name == "parameter" else name
+
+    def _constants_of(self, kernel: Any) -> dict[str, Any]:
+        return {name: value for name, value in self._constants.items() if name in kernel.arg_names}
+
+    def _rounding_tables(self) -> tuple[Tensor, Tensor]:
+        """What `store_parameter` reads, which is neither where a parameter is rounded to the nearest."""
+        keys = self.numbers.keys
+        parameters = self.tables["parameter"]
+        return (parameters, parameters) if keys is None else (self.tables[ELEMENTS.name], keys)
+
+    def _divided(
+        self, kernel: Any, names: Sequence[str], divisions: Sequence[Division], block: int, *, rounds: bool = False
+    ) -> None:
         """One launch for matrices whose tensors are all aligned, and one for the others."""
         if self.is_measuring:
             return
-        aligned = self.tables.aligned(names)
-        arguments = (*map(self.table, names), self.tables.shape_table, self.scalar_table())
+        aligned = self.tables.aligned([*map(self._held_as, names), *(["parameter"] if rounds else [])])
+        tables = (*map(self.table, names), *(self._rounding_tables() if rounds else ()))
+        arguments = (*tables, self.tables.shape_table, self.scalar_table())
         for is_aligned in (True, False):
             chosen = [matrix for matrix, each in enumerate(aligned) if each == is_aligned]
             if chosen:
                 programs = program_table(chosen, [divisions[matrix] for matrix in chosen])
-                constants = {**self._constants, "IS_ALIGNED": is_aligned, "BLOCK": block}
+                constants = {**self._constants_of(kernel), "IS_ALIGNED": is_aligned, "BLOCK": block}
                 given = (*arguments, programs.to(self.device))
                 warps = warps_of(block, self.architecture)
                 self._append(Launch(kernel, len(programs), given, constants, warps, stages=1, matrices=len(chosen)))

@@ -88,7 +88,7 @@ def _check_parameter_now(optimizer: SpecOptimizer, route: str, parameter: Tensor
     if gradient is None:
         return
     _check_whole(name, parameter)
-    _check_gradient(name, parameter, gradient)
+    _check_gradient(name, gradient)
     added = optimizer.added.get(parameter)
     if added is None and route == "matrix":
         raise RuntimeError(
@@ -104,14 +104,11 @@ def _check_parameter_now(optimizer: SpecOptimizer, route: str, parameter: Tensor
         check_tensors(optimizer, route, parameter, gradient, optimizer.state.get(parameter, {}))
 
 
-def _check_gradient(name: str, parameter: Tensor, gradient: Tensor) -> None:
+def _check_gradient(name: str, gradient: Tensor) -> None:
     if gradient.layout != torch.strided:
         raise RuntimeError(f"{name} does not support sparse gradients")
-    if gradient.dtype != parameter.dtype:
-        raise RuntimeError(
-            f"{name} does not support gradients of another dtype than their parameter: "
-            f"{gradient.dtype} for {parameter.dtype}"
-        )
+    if not gradient.is_floating_point():
+        raise RuntimeError(f"{name} only supports floating-point gradients but got: {gradient.dtype}")
 
 
 def check_tensors(
@@ -125,10 +122,10 @@ def check_tensors(
     except ValueError as error:
         shape = tuple(parameter.shape)
         raise RuntimeError(f"a parameter was given the size {shape} behind the optimizer's back: {error}") from None
-    wanted = [("gradient", gradient, parameter.dtype, tuple(parameter.shape))]
+    wanted = [("gradient", gradient, gradient.dtype, tuple(parameter.shape))]
     wanted += [
         (each.name, state[each.name], each.dtype or parameter.dtype, each.sizes(parameter.shape, matrices))
-        for each in optimizer.states[route]
+        for each in optimizer.states_of(route, parameter)
         if each.name in state
     ]
     for name, tensor, dtype, sizes in wanted:

@@ -11,6 +11,7 @@ from typing import SupportsFloat
 import torch
 from torch import Tensor
 
+from muondsl.runtime.amp import loaded_gradient
 from muondsl.runtime.views import View
 
 HyperValue = float | tuple[float, ...]
@@ -122,11 +123,19 @@ class State:
         each = [self._sizes_of(*matrix) for matrix in matrices]
         return [part.view(sizes) for part, sizes in zip(tensor.split(list(map(math.prod, each))), each, strict=True)]
 
-    def create(self, parameter: Tensor, gradient: Tensor, matrices: Sequence[tuple[int, int]] = ()) -> Tensor:
-        """The state that the first step finds, on the parameter's device, in the memory format of its gradient."""
+    def create(
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        matrices: Sequence[tuple[int, int]] = (),
+        factor: float = 1.0,
+    ) -> Tensor:
+        """The state that the first step finds, on the parameter's device, in the memory format of its gradient, which
+        the step takes times `factor`.
+        """
         dtype = self.dtype or parameter.dtype
         if isinstance(self.initial, str):
-            start = gradient if self.initial == "gradient" else parameter
+            start = loaded_gradient(gradient, dtype, factor) if self.initial == "gradient" else parameter
             return start.detach().to(dtype, copy=True)
         if self.is_full:
             return torch.full_like(gradient, self.initial, dtype=dtype, memory_format=torch.preserve_format)
@@ -142,8 +151,9 @@ class Checkpoint:
     entries: Mapping[str, object]
 
     def differences(self, group: Mapping[str, object]) -> list[str]:
-        """What a group says otherwise, or does not say."""
-        found = {name: _plain(group.get(name, "missing")) for name in self.entries}
+        """What a group says otherwise, or does not say. What it says of `maximize` a step obeys, whatever it is."""
+        names = [name for name in self.entries if name != "maximize" or name not in group]
+        found = {name: _plain(group.get(name, "missing")) for name in names}
         return [f"{name} = {value}" for name, value in found.items() if value != self.entries[name]]
 
 

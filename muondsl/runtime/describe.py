@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from muondsl.runtime.addresses import StepMember, member_fold, table_names
-from muondsl.runtime.backend import Choice, Numbered, architecture_of
+from muondsl.runtime.amp import gradient_dtype
+from muondsl.runtime.backend import Bucket, Choice, Numbered, architecture_of
 from muondsl.runtime.batch import Batch
 from muondsl.runtime.launch import Launch
 from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
@@ -27,8 +28,9 @@ def describe(optimizer: SpecOptimizer) -> str:
     gradient now.
     """
     paragraphs = [[f"{type(optimizer).__name__}  {optimizer.fingerprint}"]]
-    for (route, device, dtype), found in _kinds(optimizer).items():
-        title = f"{route}, {device}, {str(dtype).removeprefix('torch.')}"
+    for (route, device, dtype, gradients), found in _kinds(optimizer).items():
+        title = f"{route}, {device}, {_word(dtype)}"
+        title += f" with gradients in {_word(gradients)}" if gradients != dtype else ""
         choice = optimizer.backend.choice(optimizer, route, found[0][1])
         strange = [pair for pair in found if choice.backend == "triton" and _is_strange(optimizer, route, pair[1])]
         taken = [pair for pair in found if all(pair is not other for other in strange)]
@@ -42,13 +44,18 @@ def describe(optimizer: SpecOptimizer) -> str:
     return "\n\n".join("\n".join(lines) for lines in paragraphs)
 
 
-def _kinds(optimizer: SpecOptimizer) -> dict[tuple[str, torch.device, torch.dtype], Numbered]:
-    kinds: dict[tuple[str, torch.device, torch.dtype], Numbered] = {}
+def _kinds(optimizer: SpecOptimizer) -> dict[Bucket, Numbered]:
+    kinds: dict[Bucket, Numbered] = {}
     for number, group in enumerate(optimizer.param_groups):
         for parameter in group["params"]:
             if parameter.numel():
-                kinds.setdefault((group["route"], parameter.device, parameter.dtype), []).append((number, parameter))
+                kind = (group["route"], parameter.device, parameter.dtype, gradient_dtype(parameter))
+                kinds.setdefault(kind, []).append((number, parameter))
     return kinds
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _is_strange(optimizer: SpecOptimizer, route: str, parameter: Tensor) -> bool:
@@ -57,9 +64,10 @@ def _is_strange(optimizer: SpecOptimizer, route: str, parameter: Tensor) -> bool
     if route == "matrix":
         view = optimizer.view_of(parameter)
         return any(view.blocks(each.shape, each.stride()) is None for each in (parameter, parameter.grad))
-    states = optimizer.states[route]
     found = optimizer.state.get(parameter, {})
-    state = {each.name: found.get(each.name, parameter) for each in states}
+    own = {each.name: found.get(each.name, parameter) for each in optimizer.states_of(route, parameter)}
+    state = optimizer.precision.table_state(own, parameter)
+    states = optimizer.precision.table_states(optimizer.states[route], parameter.dtype)
     return member_fold(StepMember(table_names(states), parameter, parameter.grad, state, 0), states) is None
 
 
@@ -70,7 +78,14 @@ def _heading(title: str, found: Numbered, choice: Choice) -> str:
 
 def _plan(optimizer: SpecOptimizer, route: str, device: torch.device, found: Numbered) -> Iterator[str]:
     """Shapes, workspace, launches."""
-    recipe = Recipe.of(optimizer, route, architecture_of(device), n_groups=len(optimizer.param_groups))
+    recipe = Recipe.of(
+        optimizer,
+        route,
+        architecture_of(device),
+        dtype=found[0][1].dtype,
+        precision=optimizer.precision,
+        n_groups=len(optimizer.param_groups),
+    )
     members = [
         member
         for number, parameter in found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from muondsl.runtime.precision import MASTER
 from muondsl.runtime.roles import plain_name
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _check_identity(optimizer: SpecOptimizer, saved: Mapping[str, Any], *, any_f
             f"is {optimizer.fingerprint}; pass any_fingerprint=True to load it if names and shapes of its states agree"
         )
     # A class that loaded our checkpoint keeps the fingerprint in its groups, even if it computes something else.
-    if found is not None and not any(key in saved for each in optimizer.checkpoints for key in each.entries):
+    if found is not None and not any(key in saved for key in _foreign(optimizer)):
         return
     differences = [checkpoint.differences(saved) for checkpoint in optimizer.checkpoints]
     if not differences:
@@ -52,12 +53,17 @@ def _check_identity(optimizer: SpecOptimizer, saved: Mapping[str, Any], *, any_f
         )
 
 
+def _foreign(optimizer: SpecOptimizer) -> set[str]:
+    """Entries that tell compatible classes, and that steps do not read."""
+    return {key for each in optimizer.checkpoints for key in each.entries if key not in optimizer.defaults}
+
+
 def _own_entries(optimizer: SpecOptimizer, saved: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """A saved group with what is missing in it taken from ours, and with our identity in the place of its own."""
     if saved.get("route", own["route"]) != own["route"]:
         raise ValueError(f"a group of the checkpoint has route {saved['route']!r}, ours has {own['route']!r}")
-    foreign = {"fingerprint", *(key for each in optimizer.checkpoints for key in each.entries)}
-    kept = {key: value for key, value in saved.items() if key not in foreign}
+    identifying = {"fingerprint", *_foreign(optimizer)}
+    kept = {key: value for key, value in saved.items() if key not in identifying}
     missing = {key: own[key] for key in ("route", *optimizer.defaults) if key in own and key not in kept}
     for hyper in optimizer.hypers:
         hyper.check({**missing, **kept}[hyper.name])
@@ -86,20 +92,28 @@ def _check_states(optimizer: SpecOptimizer, saved: Mapping[str, Any]) -> None:
         if not state:
             continue
         matrices = optimizer.matrices_of(route, parameter)
-        expected = {each.name: each.sizes(parameter.shape, matrices) for each in optimizer.states[route]}
-        if route in optimizer.counts_steps:
+        expected = {each.name: each.sizes(parameter.shape, matrices) for each in optimizer.states_of(route, parameter)}
+        if optimizer.counts_steps_of(route, parameter):
             expected["step"] = ()
         found = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
-        if found != expected:
+        if MASTER.name in found and MASTER.name not in expected:
+            raise ValueError(
+                f"the checkpoint has a master in fp32 for parameter {index}, but {type(optimizer).__name__} keeps them "
+                f"with master_weights=True and for bf16 and fp16 alone; the parameter is in {parameter.dtype}"
+            )
+        # A step makes what is missing of these: masters are copies of the parameters at first, and counts begin.
+        begun = {MASTER.name} if route in optimizer.counts_steps else {MASTER.name, "step"}
+        if found != {name: sizes for name, sizes in expected.items() if name in found or name not in begun}:
             raise ValueError(f"parameter {index} should have states {expected} but the checkpoint has: {found}")
 
 
 def restore_formats(optimizer: SpecOptimizer, saved: Mapping[str, Any]) -> None:
     """torch loads floating-point state in the parameter's format; states with a format of their own keep it."""
     for index, parameter, route in _numbered(optimizer, saved):
-        for each in optimizer.states[route]:
-            if each.dtype is not None and saved["state"].get(index):
-                value = saved["state"][index][each.name]
+        own = saved["state"].get(index) or {}
+        for each in optimizer.states_of(route, parameter):
+            if each.dtype is not None and each.name in own:
+                value = own[each.name]
                 optimizer.state[parameter][each.name] = value.to(parameter.device, each.dtype, copy=True)
 
 

@@ -15,18 +15,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
+from muondsl.runtime.amp import Scaling, check_maximize
 from muondsl.runtime.backend import Backend, BackendName, BackendOptions, placed_step
 from muondsl.runtime.batch import LaunchFunction
 from muondsl.runtime.checks import Added, check_parameter, check_step, without_duplicates
-from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, State
+from muondsl.runtime.declarations import Checkpoint, Hyper, State
 from muondsl.runtime.describe import describe
 from muondsl.runtime.loading import accepted_checkpoint, restore_formats
 from muondsl.runtime.model_roles import model_roles
 from muondsl.runtime.options import backend_of
+from muondsl.runtime.precision import Precision
 from muondsl.runtime.roles import chosen_roles
 from muondsl.runtime.routing import MATRIX, OTHERWISE, Predicate, Router
 from muondsl.runtime.routing_table import Routing, ScaleFunction, routing_table
-from muondsl.runtime.views import PLAIN_VIEW, View, WorkedMatrices
+from muondsl.runtime.torch_path import step_with_torch
+from muondsl.runtime.views import PLAIN_VIEW, View
 
 ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -36,8 +39,9 @@ class SpecOptimizer(Optimizer):
 
     Every parameter group has a `route`: `matrix`, whose parameters are matrices, or seen as such, and take the stages
     of the spec, or `otherwise`. A group may state its own; a group that does not is divided by the routes of the spec,
-    parameter by parameter. All hypers are live: a step uses what the group holds when it begins. A step runs kernels
-    of `launches` or, where `backend` says so, `update_parameter`.
+    parameter by parameter. All hypers are live, and so is `maximize`: a step uses what the group holds when it begins.
+    A step runs kernels of `launches` or, where `backend` says so, `update_parameter`. Gradients that GradScaler has
+    scaled are divided as they are read, and a step in which it has found inf or NaN changes nothing.
     """
 
     fingerprint: ClassVar[str]
@@ -49,6 +53,7 @@ class SpecOptimizer(Optimizer):
     checkpoints: ClassVar[tuple[Checkpoint, ...]] = ()
     counts_steps: ClassVar[frozenset[str]] = frozenset()
     launches: ClassVar[Mapping[str, LaunchFunction]] = {}
+    _step_supports_amp_scaling: ClassVar[bool] = True
 
     _is_routed_by_hand = False
 
@@ -66,19 +71,25 @@ class SpecOptimizer(Optimizer):
         fused: bool | None = None,
         foreach: bool | None = None,
         differentiable: bool = False,
+        maximize: bool = False,
+        master_weights: bool = False,
+        stochastic_rounding: int | None = None,
     ) -> None:
         """`otherwise_defaults` are the defaults of hypers in groups of that route, None for those of matrices; the rest
         is as in `Options`.
 
         Raises ValueError for a hyper outside its range, for parameters that no route or more than one route
         claims, or whose name or role is not known where the spec asks, for one that no view makes a matrix on the route
-        of matrices, and for views or roles of no parameter; TypeError for parameters that are sharded; RuntimeError
-        for complex ones, for a backend that cannot be, and for what torch's optimizers may have and these do not.
+        of matrices, and for views or roles of no parameter; TypeError for parameters that are sharded, or in a format
+        that an option does not take; RuntimeError for complex ones, for a backend that cannot be, and for what torch's
+        optimizers may have and these do not.
         """
         backend = backend_of(type(self).__name__, backend, fused, foreach, differentiable=differentiable)
         self._options = BackendOptions(backend, capturable, workspace)
         self._options.check(type(self).__name__, has_launches=bool(self.launches))
         self.backend = Backend(self._options)
+        self.precision = Precision(master_weights, stochastic_rounding)
+        self.precision.check(type(self).__name__)
         self.added: dict[Tensor, Added] = {}
         self._given = dict(views or {}), dict(roles or {})
         self._otherwise_defaults = {name: each for name, each in (otherwise_defaults or {}).items() if each is not None}
@@ -86,7 +97,7 @@ class SpecOptimizer(Optimizer):
             hyper.check(defaults[hyper.name])
             if hyper.name in self._otherwise_defaults:
                 replace(hyper, name=f"otherwise_{hyper.name}").check(self._otherwise_defaults[hyper.name])
-        super().__init__(params, defaults)
+        super().__init__(params, {**defaults, "maximize": maximize})
         routes = {name: group["route"] for group in self.param_groups for name in group.get("param_names", ())}
         self._router.check_all_given(routes)
         self._check_routes()
@@ -134,6 +145,7 @@ class SpecOptimizer(Optimizer):
             **super().__getstate__(),
             "_otherwise_defaults": self._otherwise_defaults,
             "_options": self._options,
+            "precision": self.precision,
             "added": self.added,
             "_given": self._given,
         }
@@ -184,57 +196,61 @@ class SpecOptimizer(Optimizer):
         Args:
             closure (Callable, optional): evaluates the model again and returns the loss.
 
-        Raises RuntimeError for a gradient that is sparse or not of its parameter's dtype, and for parameters that the
-        backend cannot step, before anything is changed.
+        Raises RuntimeError for a gradient that is sparse or not of floating point, and for parameters that the backend
+        cannot step, before anything is changed.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         check_step(self)
+        scaling = self._scaling()
+        if scaling.is_read and scaling.is_skipped:
+            return loss
         others: dict[int, list[Tensor]] = {}
-        for number, parameter in self.backend.step(self):
+        for number, parameter in self.backend.step(self, scaling):
             others.setdefault(number, []).append(parameter)
-        for number, parameters in others.items():
-            group = self.param_groups[number]
-            hypers = {hyper.name: hyper.number(group[hyper.name]) for hyper in self.hypers}
-            for parameter in parameters:
-                assert parameter.grad is not None
-                self._step_parameter(group["route"], parameter, parameter.grad, hypers)
+        if others:
+            step_with_torch(self, others, scaling.read())
         return loss
 
-    def _step_parameter(
-        self, route: str, parameter: Tensor, gradient: Tensor, hypers: Mapping[str, HyperValue]
-    ) -> None:
-        state = self.ready_state(route, parameter, gradient)
-        step = 1
-        if route in self.counts_steps:
-            state["step"] += 1
-            step = int(state["step"].item())
-        view = self.view_of(parameter)
-        if not view.steps:
-            self.update_parameter(route, parameter, gradient, state, hypers, step)
-            return
-        matrices, states = view.shapes(parameter.shape), self.states[route]
-        worked = {each.name: WorkedMatrices(view, state[each.name]) for each in states if each.is_full}
-        parts = {each.name: each.parts(state[each.name], view, matrices) for each in states if not each.is_full}
-        parts |= {name: each.matrices for name, each in worked.items()}
-        worked["parameter"] = WorkedMatrices(view, parameter)
-        for index, matrix in enumerate(WorkedMatrices(view, gradient).matrices):
-            own = {name: each[index] for name, each in parts.items()}
-            self.update_parameter(route, worked["parameter"].matrices[index], matrix, own, hypers, step)
-        for each in worked.values():
-            each.write_back()
+    def _scaling(self) -> Scaling:
+        """What GradScaler asks of this step; read, unless the step may be captured and has no states to make."""
+        scaling = Scaling.of(self)
+        if scaling.is_read or (self._options.capturable and self.has_all_states()):
+            return scaling
+        self.backend.check_warmed_up(self)
+        return scaling.read()
 
-    def ready_state(self, route: str, parameter: Tensor, gradient: Tensor) -> dict[str, Tensor]:
-        """The states of a parameter, those added that are missing."""
+    def states_of(self, route: str, parameter: Tensor) -> tuple[State, ...]:
+        """The states that a parameter has, in their formats; the count of steps apart."""
+        return self.precision.states(self.states[route], parameter.dtype)
+
+    def counts_steps_of(self, route: str, parameter: Tensor) -> bool:
+        """Whether the steps of a parameter are counted: the spec reads their number, or random bits depend on it."""
+        return route in self.counts_steps or self.precision.rounds_at_random(parameter.dtype)
+
+    def has_all_states(self) -> bool:
+        """Whether the next step has no states to make, given the gradients that there are."""
+        for group in self.param_groups:
+            route = group["route"]
+            for parameter in group["params"]:
+                if parameter.grad is not None and parameter.numel():
+                    names = {each.name for each in self.states_of(route, parameter)}
+                    names |= {"step"} if self.counts_steps_of(route, parameter) else set()
+                    if parameter not in self.state or not names <= self.state[parameter].keys():
+                        return False
+        return True
+
+    def ready_state(self, route: str, parameter: Tensor, gradient: Tensor, factor: float = 1.0) -> dict[str, Tensor]:
+        """The states of a parameter, those added that are missing. The step takes the gradient times `factor`."""
         state: dict[str, Tensor] = self.state[parameter]
-        if route in self.counts_steps:
+        if self.counts_steps_of(route, parameter):
             step = state["step"] if "step" in state else torch.zeros((), dtype=torch.float32, device="cpu")
             state["step"] = placed_step(step, parameter, self._options)
-        for each in self.states[route]:
+        for each in self.states_of(route, parameter):
             if each.name not in state:
-                state[each.name] = each.create(parameter, gradient, self.matrices_of(route, parameter))
+                state[each.name] = each.create(parameter, gradient, self.matrices_of(route, parameter), factor)
         return state
 
     def matrices_of(self, route: str, parameter: Tensor) -> tuple[tuple[int, int], ...]:
@@ -286,6 +302,7 @@ class SpecOptimizer(Optimizer):
         return {**options, **tensors}
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
+        check_maximize(group.get("maximize", self.defaults["maximize"]))
         for hyper in self.hypers:
             if hyper.name in group:
                 hyper.check(group[hyper.name])
@@ -293,13 +310,15 @@ class SpecOptimizer(Optimizer):
             parameter = member[1] if isinstance(member, tuple) else member
             if isinstance(parameter, Tensor):
                 check_parameter(type(self).__name__, parameter)
+                self.precision.check_parameter(type(self).__name__, parameter)
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with what a compatible class keeps in its groups: those of matrices, where the spec has any."""
         saved = super().state_dict()
         extra = self.checkpoints[0].entries if self.checkpoints else {}
         for group in saved["param_groups"]:
-            group.update(extra if group["route"] == next(iter(self.states)) else {})
+            own = {name: value for name, value in extra.items() if name not in self.defaults}
+            group.update(own if group["route"] == next(iter(self.states)) else {})
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any], *, any_fingerprint: bool = False) -> None:

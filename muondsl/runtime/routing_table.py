@@ -65,8 +65,9 @@ def _routed_rows(optimizer: SpecOptimizer) -> Iterator[RoutedParameter]:
         for name, parameter in zip(names, group["params"], strict=True):
             matrices = optimizer.matrices_of(route, parameter)
             step = int(optimizer.state.get(parameter, {}).get("step", 0)) + 1
-            sizes = [each.sizes(parameter.shape, matrices) for each in optimizer.states[route]]
-            formats = [each.dtype or parameter.dtype for each in optimizer.states[route]]
+            states = optimizer.states_of(route, parameter)
+            sizes = [each.sizes(parameter.shape, matrices) for each in states]
+            formats = [each.dtype or parameter.dtype for each in states]
             yield RoutedParameter(
                 name,
                 tuple(parameter.shape),

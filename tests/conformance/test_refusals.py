@@ -44,19 +44,6 @@ def test_a_sparse_gradient_anywhere_is_refused_before_anything_is_changed(kind: 
     assert_same(snapshot(optimizer), before)
 
 
-@every_generated_class
-def test_a_gradient_of_another_dtype_is_refused_before_anything_is_changed(kind: Optimizer) -> None:
-    good, bad = Parameter(random((4, 6), 1)), Parameter(random((4, 6), 2, torch.bfloat16))
-    optimizer = kind([{"params": [good, bad], "route": main_route(kind)}])
-    before = snapshot(optimizer)
-    good.grad = random((4, 6), 3)
-    bad.grad_dtype = torch.float32
-    bad.grad = random((4, 6), 3)
-    with pytest.raises(RuntimeError, match=r"another dtype .* torch.float32 for torch.bfloat16"):
-        optimizer.step()
-    assert_same(snapshot(optimizer), before)
-
-
 @pytest.fixture
 def sharded() -> Any:
     """A DTensor on a mesh of one process."""

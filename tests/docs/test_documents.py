@@ -19,6 +19,7 @@ DOCUMENTS = (
     "docs/compare.md",
     "docs/gpu.md",
     "docs/integrations.md",
+    "docs/training.md",
 )
 SPECS = [block for file in DOCUMENTS for block in blocks(file) if block.kind == "muon"]
 

@@ -127,7 +127,7 @@ def huge(route: str, *, is_aligned: bool) -> tuple[Tensor, Tensor]:
     def run_last(launch: Launch) -> None:
         *others, programs = launch.arguments
         assert isinstance(programs, Tensor)
-        if "PARAMETER" not in launch.constants:
+        if "IS_ALIGNED" not in launch.constants:
             run(launch)
             return
         program = programs[-1:].clone()

@@ -25,19 +25,25 @@ FLOORS = {"moonlight": FLOOR, "keller_jordan": FLOOR, "nanochat": FLOOR + 2}
 """Nanochat's means over rows or columns have to be complete before the first element can be scaled by them, so that
 what the orthogonalizer yields is read twice.
 """
+NARROW_FLOORS = {"master_weights": FLOOR, "stochastic_rounding": 14}
+"""Of parameters in bf16. With masters gradient 2, momentum 4 + 4, the orthogonalizer's input and output 2 + 2, master
+4 + 4, parameter 2. Rounded at random gradient 2, momentum 2 + 2, input and output 2 + 2, parameter 2 + 2.
+"""
 ADAMW_FLOOR = 28
 """Gradient 4, two moments 8 each, parameter 8."""
 LIMIT = 1.05
 
 
-def step_counted(spec: str, shapes: list[tuple[int, ...]]) -> list[LaunchTraffic]:
+def step_counted(
+    spec: str, shapes: list[tuple[int, ...]], dtype: torch.dtype = torch.float32, **options: Any
+) -> list[LaunchTraffic]:
     """The second step, in which every state exists."""
     optimizer = loaded(spec)
-    parameters = [torch.nn.Parameter(each) for each in numbers(shapes, scale=0.05)]
-    for parameter, gradient in zip(parameters, numbers(shapes, seed=1), strict=True):
+    parameters = [torch.nn.Parameter(each) for each in numbers(shapes, dtype, scale=0.05)]
+    for parameter, gradient in zip(parameters, numbers(shapes, dtype, seed=1), strict=True):
         parameter.grad = gradient
     with forms_of(optimizer, small=32):
-        made = grouped(optimizer, parameters, backend="triton")
+        made = grouped(optimizer, parameters, backend="triton", **options)
         with patch.object(Launch, "run", lambda self: None):
             made.step()
         with counted(regions_of(made, parameters)) as found:
@@ -103,6 +109,15 @@ def test_products_store_every_element_of_their_results(spec: str) -> None:
     assert titles[last] == 2 * elements(BLOCK), last
 
 
+@pytest.mark.parametrize("option", NARROW_FLOORS)
+def test_masters_and_random_rounding_take_no_pass_of_their_own(option: str) -> None:
+    launches: list[LaunchTraffic] = interpreted(__name__)[option]
+    found = elementwise(launches)
+    print(f"\n{option}: elementwise {found:.2f} bytes an element, {found / NARROW_FLOORS[option]:.4f} of the floor")
+    assert NARROW_FLOORS[option] <= found <= LIMIT * NARROW_FLOORS[option]
+    assert len(launches) == len(interpreted(__name__)["moonlight"])
+
+
 def test_adamw_moves_what_it_must() -> None:
     """28 bytes an element: gradient, two moments and parameter, each once in and those that change once out."""
     launches: list[LaunchTraffic] = interpreted(__name__)["adamw"]
@@ -119,5 +134,7 @@ if __name__ == "__main__":
             "keller_jordan": lambda: step_counted("keller_jordan", BLOCK),
             "nanochat": lambda: step_counted("nanochat", BLOCK),
             "adamw": lambda: step_counted("moonlight", OTHERS),
+            "master_weights": lambda: step_counted("moonlight", BLOCK, torch.bfloat16, master_weights=True),
+            "stochastic_rounding": lambda: step_counted("moonlight", BLOCK, torch.bfloat16, stochastic_rounding=1),
         }
     )
