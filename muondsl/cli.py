@@ -1,6 +1,6 @@
 """The command line. Diagnostics go to standard error and make the exit status 1; nothing else is decided here.
 
-What looks at GPUs is in `gpu_commands.py`.
+What looks at GPUs is in `gpu_commands.py`, what converts checkpoints in `checkpoint_commands.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import click
 
 from muondsl import __version__
 from muondsl.aot.errors import AheadOfTimeError
+from muondsl.checkpoint_commands import convert
 from muondsl.command_options import SPEC, numerics_options, target_option
+from muondsl.conversion.finding import ConversionError
 from muondsl.cost.errors import CostError
 from muondsl.diagnostics.spec_error import SpecError
 from muondsl.gpu_commands import cost, inspect, tune
@@ -32,7 +34,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (AheadOfTimeError, CostError) as error:
+        except (AheadOfTimeError, ConversionError, CostError) as error:
             raise click.ClickException(str(error)) from error
         except SpecError as error:
             click.echo(str(error), err=True)
@@ -258,5 +260,5 @@ _SHOW = {
 }
 
 
-for command in (inspect, cost, tune):
+for command in (convert, inspect, cost, tune):
     main.add_command(command)

@@ -11,7 +11,7 @@ from tests.docs.blocks import ROOT, Block, blocks, contains, errors_of, run_cons
 if TYPE_CHECKING:
     from pathlib import Path
 
-DOCUMENTS = ("README.md", "docs/language.md", "docs/walkthrough.md", "docs/gpu.md")
+DOCUMENTS = ("README.md", "docs/language.md", "docs/walkthrough.md", "docs/gpu.md", "docs/checkpoints.md")
 SPECS = [block for file in DOCUMENTS for block in blocks(file) if block.kind == "muon"]
 
 
