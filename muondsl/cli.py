@@ -1,6 +1,6 @@
 """The command line. Diagnostics go to standard error and make the exit status 1; nothing else is decided here.
 
-What looks at GPUs is in `gpu_commands.py`.
+What looks at GPUs is in `gpu_commands.py`, what converts checkpoints in `checkpoint_commands.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import click
 
 from muondsl import __version__
 from muondsl.aot.errors import AheadOfTimeError
+from muondsl.checkpoint_commands import convert
 from muondsl.command_options import SPEC, numerics_options, print_errors, target_option
+from muondsl.conversion.finding import ConversionError
 from muondsl.cost.errors import CostError
 from muondsl.diagnostics.spec_error import SpecError
 from muondsl.diff_command import diff
@@ -35,7 +37,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (AheadOfTimeError, CostError) as error:
+        except (AheadOfTimeError, ConversionError, CostError) as error:
             raise click.ClickException(str(error)) from error
         except SpecError as error:
             print_errors(error)
@@ -251,5 +253,5 @@ _SHOW = {
 }
 
 
-for command in (list_family, diff, new, inspect, cost, tune):
+for command in (list_family, diff, new, convert, inspect, cost, tune):
     main.add_command(command)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from muondsl.diagnostics.errors_output import CannotWrite, NotGenerated, StaleOutput
 from muondsl.diagnostics.span import Span
@@ -47,13 +49,17 @@ def _is_generated(path: Path) -> bool:
 
 
 def replace_text(path: Path, text: str) -> None:
+    replace_file(path, lambda stream: stream.write(text.encode()))
+
+
+def replace_file(path: Path, save: Callable[[BinaryIO], object]) -> None:
     """Writes beside the place and moves there, so that no reader ever sees half a file. Links and modes stay."""
     path = path.resolve()
     mode = path.stat().st_mode if path.exists() else 0o644
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode())
+            save(stream)
         Path(temporary).chmod(mode & 0o777)
         Path(temporary).replace(path)
     except BaseException:

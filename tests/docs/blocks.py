@@ -91,7 +91,7 @@ def run_console(block: Block, folder: Path) -> None:
             command,
             shell=True,
             cwd=folder,
-            env={**os.environ, "PATH": scripts},
+            env={**os.environ, "PATH": scripts, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

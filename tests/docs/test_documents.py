@@ -18,6 +18,7 @@ DOCUMENTS = (
     "docs/authoring.md",
     "docs/compare.md",
     "docs/gpu.md",
+    "docs/checkpoints.md",
     "docs/integrations.md",
     "docs/training.md",
 )
