@@ -18,6 +18,7 @@ DOCUMENTS = (
     "docs/authoring.md",
     "docs/compare.md",
     "docs/gpu.md",
+    "docs/training.md",
     "docs/integrations.md",
 )
 SPECS = [block for file in DOCUMENTS for block in blocks(file) if block.kind == "muon"]
