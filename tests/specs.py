@@ -19,8 +19,6 @@ ALL = tuple(sorted(path.stem for path in SPECS.glob("*.muon")))
 WITHOUT_MATRICES = ("adamw", "lion", "nadamw", "sgd_momentum")
 """Those of `otherwise` alone, which step a parameter of any shape."""
 
-WITH_MATRICES = tuple(name for name in ALL if name not in WITHOUT_MATRICES)
-
 WITHOUT_KERNELS = (
     "htmuon",
     "mud",

@@ -11,6 +11,7 @@ from muondsl.compare.probe_values import LATE, NO_VALUE, SHAPES, default_hypers,
 from muondsl.emit.mathematics import formula
 from muondsl.ir import scalar as sc
 from muondsl.lower import by_value
+from muondsl.runtime.roles import has_role, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,11 +153,9 @@ def _holds(condition: sc.Scalar, name: str, shape: tuple[int, ...]) -> bool:
 
 def _known(condition: sc.Scalar, name: str, shape: tuple[int, ...]) -> sc.Scalar:
     """The condition for a parameter of this name and shape. Raises ValueError where they do not tell a role."""
-    from muondsl.runtime.routing import Parameter
-
     match condition:
         case sc.HasRole(roles):
-            return sc.Flag(Parameter(name, shape).has_role(*roles))
+            return sc.Flag(has_role(roles_of(name, shape), roles))
         case sc.NameMatches(patterns):
             return sc.Flag(any(fnmatchcase(name, pattern) for pattern in patterns))
         case sc.Call(function, arguments):

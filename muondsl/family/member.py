@@ -59,7 +59,8 @@ class Kept:
 class Member:
     """A spec of the family.
 
-    `file` is the file's name without `.muon`. `hypers` are `name = default`. `divided_by` holds, as formulas, what
+    `file` is the file's name without `.muon`. `hypers` are `name = default`. `routes` are names of routes, each with
+    its condition, `views` what is seen as other matrices than it is stored as. `divided_by` holds, as formulas, what
     `orthogonalize` divides by to bring the matrix to size. `states` are those of matrices, `other_states` those of the
     route `otherwise`. `obstacle` says why there are no Triton kernels; it is empty where there are.
     """
@@ -70,6 +71,9 @@ class Member:
     docstring: str
     citations: tuple[str, ...]
     hypers: tuple[str, ...]
+    has_matrices: bool
+    routes: tuple[tuple[str, str], ...]
+    views: tuple[str, ...]
     stages: tuple[Stage, ...]
     divided_by: tuple[str, ...]
     otherwise: Stage | None

@@ -23,7 +23,7 @@ NO_BREAK = "\u00a0"
 
 def print_table(members: Sequence[Member], width: int | None = None) -> str:
     """One line a spec; where that is wider than `width` characters, the widest columns are cut."""
-    titles = ("spec", "momentum", "orthogonalize", "adapt", "scale", "decay")
+    titles = ("spec", "momentum", "orthogonalize", "adapt", "scale", "decay", "otherwise")
     rows = [titles, *map(_cells, members)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     limit = width or UNBOUNDED
@@ -37,7 +37,8 @@ def _cells(member: Member) -> tuple[str, ...]:
     """What comes before the momentum stands with it, and what follows the step with the decay."""
     groups = (("gradient", "momentum"), ("orthogonalize",), ("adapt",), ("scale",), ("decay", "project"))
     cells = (" + ".join(stage.short for stage in member.stage(*names)) for names in groups)
-    return member.file, *(cell or "-" for cell in cells)
+    otherwise = member.otherwise.short if member.otherwise else ""
+    return member.file, *(cell or "-" for cell in (*cells, otherwise))
 
 
 def _cut(text: str, width: int) -> str:
@@ -53,12 +54,15 @@ def print_member(member: Member, width: int | None = None) -> str:
     head = [f"{member.file}: {member.name}{parent}", *([paragraph] if member.docstring else [])]
     cells = [("source", citation) for citation in member.citations]
     cells += [("hypers", ", ".join(hyper.replace(" ", NO_BREAK) for hyper in member.hypers))]
+    cells += [("routes", f"{target}: {condition}") for target, condition in member.routes]
+    cells += [("views", view) for view in member.views]
     for stage in member.stages:
         if stage.name == "orthogonalize":
             cells += [("divides by", found) for found in member.divided_by]
         cells += _stage(stage)
     cells += [("state", str(state)) for state in member.states]
-    cells.append(("bytes", f"{bytes_an_element(member.states)} an element in fp32"))
+    if member.has_matrices:
+        cells.append(("bytes", f"{bytes_an_element(member.states)} an element in fp32"))
     if member.otherwise:
         cells += _stage(member.otherwise)
         cells += [("its state", str(state)) for state in member.other_states]

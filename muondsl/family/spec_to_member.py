@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from muondsl.check import check_file, typed
 from muondsl.check.modules import gather
@@ -14,11 +14,15 @@ from muondsl.family.stage_to_lines import stage_to_lines
 from muondsl.ir.types import MATRIX
 from muondsl.optimize import optimize_for_gpu
 from muondsl.parse import ast, parse, read
+from muondsl.parse.expression_to_line import expression_to_line, flat
+from muondsl.parse.item_to_parts import item_to_parts
 from muondsl.pipeline import Pipeline
 from muondsl.schedule.program_to_launches import NotPlanned, plan_launches
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+Item = TypeVar("Item", ast.Route, ast.View)
 
 
 def spec_to_member(path: Path) -> Member | None:
@@ -48,6 +52,11 @@ def spec_to_member(path: Path) -> Member | None:
         docstring=" ".join(spec.docstring.split()),
         citations=spec.citations,
         hypers=tuple(f"{hyper.name} = {_default(hyper)}" for hyper in spec.hypers),
+        has_matrices=spec.matrix is not None,
+        routes=tuple(
+            (each.target, flat(expression_to_line(each.predicate))) for each in _nearest(modules.chain, ast.Route)
+        ),
+        views=tuple(flat(item_to_parts(each).head).removeprefix("view ") for each in _nearest(modules.chain, ast.View)),
         stages=tuple(map(stage, spec.of_matrices.stages)),
         divided_by=tuple(found for each in normalized for found in divisors(each)),
         otherwise=stage(otherwise.stages[0]) if otherwise else None,
@@ -60,6 +69,12 @@ def spec_to_member(path: Path) -> Member | None:
 def _written(stage: typed.Stage) -> ast.File:
     """The stage alone as the file has it that writes it, which may be a parent's."""
     return parse(Source(stage.span.source.name, stage.span.text))
+
+
+def _nearest(chain: tuple[ast.File, ...], kind: type[Item]) -> list[Item]:
+    """The items of a kind of the first file that has any: a child's take the place of its parent's."""
+    found = ([item for item in file.items if isinstance(item, kind)] for file in chain)
+    return next(filter(None, found), [])
 
 
 def _default(hyper: typed.Hyper) -> str:

@@ -113,7 +113,9 @@ FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32,
 
 
 class Noise:
-    """Random relative errors of up to half a unit in the last place; `parameter` is the format of the parameter."""
+    """Random relative errors of up to half a unit in the last place, and what is smaller than a format's normal numbers
+    at random at one of its two neighbours; `parameter` is the format of the parameter.
+    """
 
     def __init__(self, parameter: torch.dtype, seed: int) -> None:
         self.parameter = parameter
@@ -125,7 +127,10 @@ class Noise:
         fixed = FORMATS[dtype.fixed] if dtype.fixed else self.parameter
         target = torch.promote_types(fixed, self.parameter) if dtype.follows_parameter else fixed
         signed = 2 * torch.rand(value.shape, generator=self.generator, dtype=torch.float64) - 1
-        return value * (1 + signed * torch.finfo(target).eps / 2)
+        limits = torch.finfo(target)
+        spacing = limits.smallest_normal * limits.eps
+        subnormal = spacing * torch.round(value / spacing + signed / 2)
+        return torch.where(value.abs() < limits.smallest_normal, subnormal, value * (1 + signed * limits.eps / 2))
 
 
 def _symbols(parameter: Tensor, hypers: Mapping[str, float | tuple[float, ...]], step: int) -> dict[Symbol, float]:

@@ -61,18 +61,19 @@ RUNTIME = frozenset(
     Workspace abstractmethod accepted_checkpoint accumulate address_of advance annotations architecture_of backend_of
     blocks_of cache check_parameter check_step check_tensors choose chosen chosen_roles clamped_pointers
     common_supersequence compute_block dataclass dense_flops describe descriptor divide_range divide_tiles divided_times
-    dot double executed_flops extents field fields flat_at flat_pointers fnmatchcase fold get_args indices_of
-    indices_transposed iteration_flops iteration_launches jit joined json known_architecture launches_of layout
-    length_along lerp load_along load_block load_flat load_oriented load_scalar load_spread load_tile load_transposed
-    load_vector load_whole longest_small lru_cache math matrix_blocks matrix_of maximum member_fold minimum model_roles
-    multiply nn nothing nullcontext operand_block operand_rest operand_source oriented_pointers os overload padded
-    padded_width pairwise placed_step places plain_name polynomial power prefers_symmetric product_kernel product_launch
-    product_tile product_traffic program_table provide_scratch re read_tiles reduce reduced replace restore_formats
-    roles_of rounded routing_table runs_along_cols shape_in_fp64 side_of sides_of sign small_block small_kernel
-    small_launches spread stand_ins step_of steps_to_products store_along store_block store_flat store_oriented
-    store_scalar store_tile store_vector store_whole symmetric_fraction table_names table_pointers tanh tile_at
-    tile_pointers tile_programs tl torch torch_name triton_dtype tuned_tiles usual_tiles vector_at vector_pointers
-    warnings warps_of waves within within_flat within_vector without_duplicates work_of work_of_square wrong_numbers
+    dot double executed_flops extents field fields flat_at flat_pointers fnmatchcase fold get_args has_role indices_of
+    indices_transposed is_vector iteration_flops iteration_launches jit joined json known_architecture launches_of
+    layout length_along lerp load_along load_block load_flat load_oriented load_scalar load_spread load_tile
+    load_transposed load_vector load_whole longest_small lru_cache math matrix_blocks matrix_of maximum member_fold
+    minimum model_roles multiply nn nothing nullcontext operand_block operand_rest operand_source oriented_pointers os
+    overload padded padded_width pairwise placed_step places plain_name polynomial power prefers_symmetric
+    product_kernel product_launch product_tile product_traffic program_table provide_scratch re read_tiles reduce
+    reduced replace restore_formats roles_of rounded routing_table runs_along_cols shape_in_fp64 side_of sides_of sign
+    small_block small_kernel small_launches spread stand_ins step_of steps_to_products store_along store_block
+    store_flat store_oriented store_scalar store_tile store_vector store_whole symmetric_fraction table_names
+    table_pointers tanh tile_at tile_pointers tile_programs tl torch torch_name triton_dtype tuned_tiles usual_tiles
+    vector_at vector_pointers warnings warps_of waves within within_flat within_vector without_duplicates work_of
+    work_of_square wrong_numbers
     """.split()  # noqa: SIM905
 )
 """Names of the runtime's modules, which kernels look up when they are compiled, and which a standalone file holds."""

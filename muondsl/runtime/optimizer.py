@@ -21,8 +21,9 @@ from muondsl.runtime.checks import Added, check_parameter, check_step, without_d
 from muondsl.runtime.declarations import Checkpoint, Hyper, HyperValue, State
 from muondsl.runtime.describe import describe
 from muondsl.runtime.loading import accepted_checkpoint, restore_formats
+from muondsl.runtime.model_roles import model_roles
 from muondsl.runtime.options import backend_of
-from muondsl.runtime.roles import chosen_roles, model_roles
+from muondsl.runtime.roles import chosen_roles
 from muondsl.runtime.routing import MATRIX, OTHERWISE, Predicate, Router
 from muondsl.runtime.routing_table import Routing, ScaleFunction, routing_table
 from muondsl.runtime.views import PLAIN_VIEW, View, WorkedMatrices

@@ -1,12 +1,12 @@
-"""What a parameter is in its model, by which routes tell embeddings from hidden matrices."""
+"""What a parameter is in its model, by which routes tell embeddings from hidden matrices: from names and shapes. Needs
+no torch.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-
-from torch import Tensor, nn
 
 from muondsl.runtime.vocabulary import ROLES
 
@@ -21,6 +21,10 @@ WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "
 """Parts of names that torch.compile, distributed wrappers and checkpointing put in; `module` at the beginning alone."""
 
 
+class UndecidedError(ValueError):
+    """What a route or view asks of a parameter, and nobody has said."""
+
+
 def plain_name(name: str) -> str:
     """The name that a parameter has in the model itself."""
     parts = name.split(".")
@@ -30,7 +34,7 @@ def plain_name(name: str) -> str:
 
 def roles_of(name: str | None, shape: Sequence[int]) -> frozenset[str]:
     """The roles that a parameter can have, as far as its name, if it has one, and its shape tell."""
-    if _is_vector(shape):
+    if is_vector(shape):
         return frozenset({_vector_role(name)} if name else {"norm", "bias", "vector"})
     if name is None:
         return frozenset({"embedding", "head", "matrix"} if len(shape) == 2 else {"conv", "expert"})
@@ -43,8 +47,17 @@ def roles_of(name: str | None, shape: Sequence[int]) -> frozenset[str]:
     return frozenset({"embedding"} if _is_like(name, EMBEDDING_NAMES) else {"conv", "expert"})
 
 
-def _is_vector(shape: Sequence[int]) -> bool:
+def is_vector(shape: Sequence[int]) -> bool:
     return len(shape) < 2 or math.prod(shape) == max(shape)
+
+
+def has_role(possible: frozenset[str], asked: Sequence[str]) -> bool:
+    """Whether a parameter has one of the roles asked. Raises UndecidedError where it may or may not."""
+    if possible <= set(asked):
+        return True
+    if possible.isdisjoint(asked):
+        return False
+    raise UndecidedError(f"may be {' or '.join(sorted(possible))}")
 
 
 def _is_like(name: str, patterns: Sequence[str]) -> bool:
@@ -62,53 +75,6 @@ def _vector_role(name: str) -> str:
     if any("norm" in part or part.startswith("ln") for part in (*modules, last)):
         return "norm"
     return "bias" if last.endswith("bias") else "vector"
-
-
-def model_roles(model: nn.Module) -> Mapping[str, str]:
-    """The role of each parameter of a model by its plain name, from the modules that hold it. One that several modules
-    hold has the role that comes first in `ROLES`: an embedding tied to the head is an embedding.
-    """
-    names = {parameter: plain_name(name) for name, parameter in model.named_parameters()}
-    widths = {each.num_embeddings for each in model.modules() if isinstance(each, nn.Embedding | nn.EmbeddingBag)}
-    found: dict[str, str] = {}
-    for path, module in model.named_modules():
-        for last, parameter in module.named_parameters(recurse=False):
-            is_vector = _is_vector(parameter.shape)
-            holder, own = (module, last) if is_vector else _holder(model, module, path, last)
-            role = _role(holder, own, f"{path}.{last}" if path else last, parameter, widths)
-            name = names[parameter]
-            found[name] = min(found.get(name, role), role, key=ROLES.index)
-    return found
-
-
-def _holder(model: nn.Module, module: nn.Module, path: str, last: str) -> tuple[nn.Module, str]:
-    """The module that a parameter belongs to, and its name there; those of the tensor that parametrizations or
-    `weight_norm` make of it.
-    """
-    *parts, tensor = path.split(".")
-    if parts[-1:] == ["parametrizations"]:
-        return model.get_submodule(".".join(parts[:-1])), tensor
-    return module, last.removesuffix("_v")
-
-
-def _role(module: nn.Module, last: str, path: str, parameter: Tensor, widths: set[int]) -> str:
-    by_name = roles_of(plain_name(path), parameter.shape)
-    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        return "embedding"
-    if isinstance(module, nn.modules.conv._ConvNd) and last == "weight":
-        return "conv"
-    if _is_norm(module) and parameter.ndim < 2:
-        return "norm"
-    if isinstance(module, nn.Linear) and last == "weight":
-        return "head" if module.out_features in widths or by_name == {"head"} else "matrix"
-    if parameter.ndim > 2 and len(by_name) > 1:
-        return "expert"
-    (role,) = by_name
-    return role
-
-
-def _is_norm(module: nn.Module) -> bool:
-    return "Norm" in type(module).__name__
 
 
 def chosen_roles(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

@@ -12,14 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from muondsl.runtime.roles import chosen, chosen_roles, plain_name, roles_of
+from muondsl.runtime.roles import UndecidedError, chosen, chosen_roles, has_role, plain_name, roles_of
 from muondsl.runtime.views import PLAIN_VIEW, View
 
 MATRIX, OTHERWISE = "matrix", "otherwise"
-
-
-class UndecidedError(ValueError):
-    """What a route asks of a parameter and nobody has said."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,7 @@ class Parameter:
 
     def has_role(self, *roles: str) -> bool:
         """Whether it has one of the roles. Raises UndecidedError where it may or may not."""
-        possible = self.roles or roles_of(self.name and plain_name(self.name), self.shape)
-        if possible <= set(roles):
-            return True
-        if possible.isdisjoint(roles):
-            return False
-        raise UndecidedError(f"may be {' or '.join(sorted(possible))}")
+        return has_role(self.roles or roles_of(self.name and plain_name(self.name), self.shape), roles)
 
     def __str__(self) -> str:
         return f"{self.name or 'unnamed'} of size {self.shape}"

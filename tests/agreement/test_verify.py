@@ -196,3 +196,11 @@ def test_the_noise_of_the_oracle_is_that_of_the_formats() -> None:
     value = torch.ones(1000, dtype=torch.float64)
     off = (Noise(torch.float32, 0).disturb(value, PARAM) - 1).abs().max()
     assert 0.4 * torch.finfo(torch.float32).eps < off <= 0.5 * torch.finfo(torch.float32).eps
+
+
+def test_noise_below_the_normal_numbers_of_a_format_is_as_large_as_their_spacing() -> None:
+    spacing = 2.0**-24
+    found = Noise(torch.float16, 0).disturb(torch.full((1000,), 1.5 * spacing, dtype=torch.float64), PARAM)
+    assert set((found / spacing).tolist()) == {1.0, 2.0}
+    assert found.mean() == pytest.approx(1.5 * spacing, rel=0.05)
+    assert not Noise(torch.float16, 0).disturb(torch.zeros(10, dtype=torch.float64), PARAM).any()

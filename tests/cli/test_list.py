@@ -37,11 +37,11 @@ def assert_refused(result: Result, words: str) -> None:
 
 def test_one_line_a_spec_names_its_rules(folder: Path) -> None:
     titles, *lines = run().stdout.splitlines()
-    assert titles.split() == ["spec", "momentum", "orthogonalize", "adapt", "scale", "decay"]
+    assert titles.split() == ["spec", "momentum", "orthogonalize", "adapt", "scale", "decay", "otherwise"]
     assert [re.split("  +", line) for line in lines] == [
-        ["nanochat", "nesterov", "polar_express", "normuon", "sqrt(max(1, rows / cols))", "cautious"],
-        ["torch_muon", "nesterov", "newton_schulz", "-", "sqrt(max(1, rows / cols))", "decoupled"],
-        ["torch_muon_plain", "ema", "newton_schulz", "-", "sqrt(max(1, rows / cols))", "decoupled"],
+        ["nanochat", "nesterov", "polar_express", "normuon", "sqrt(max(1, rows / cols))", "cautious", "adamw"],
+        ["torch_muon", "nesterov", "newton_schulz", "-", "sqrt(max(1, rows / cols))", "decoupled", "-"],
+        ["torch_muon_plain", "ema", "newton_schulz", "-", "sqrt(max(1, rows / cols))", "decoupled", "-"],
     ]
 
 
@@ -66,13 +66,15 @@ LONG = """nanochat: Nanochat
                  arXiv:2510.05491
   hypers         lr = 0.02, momentum = 0.95, beta2 = 0.95, weight_decay = 0,
                  betas = (0.8, 0.95)
+  routes         matrix: role(matrix)
+                 otherwise: role(embedding, head, norm, bias, vector)
   momentum       nesterov(beta = momentum)
   divides by     1.02 ‖u‖ + 1e-6
   orthogonalize  polar_express(steps = 5, coefficients = polar_express_nanochat,
                  safety = 1.02, eps = 1e-6, dtype = bf16)
   adapt          normuon(beta2 = beta2, eps = 1e-10)
   scale          sqrt(max(1, rows / cols))
-  decay          cautious(weight_decay * scale)
+  decay          cautious(weight_decay * scale, at_zero = true)
   state          momentum_buffer[rows, cols]
                  second_momentum_buffer[long]: fp32
   bytes          4 + 4/short an element in fp32
@@ -117,7 +119,7 @@ def test_blocks_are_printed_as_the_formatter_lays_them_out(folder: Path) -> None
   bytes          0 an element in fp32
 """)
     row = next(line for line in run().stdout.splitlines() if line.startswith("small"))
-    assert re.split("  +", row) == ["small", "-", "-", "written out", "-", "written out"]
+    assert re.split("  +", row) == ["small", "-", "-", "written out", "-", "written out", "-"]
 
 
 def test_a_folder_of_rules_and_specs_is_listed_without_the_rules(folder: Path) -> None:

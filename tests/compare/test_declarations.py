@@ -7,7 +7,7 @@ import pytest
 import muondsl
 from muondsl.compare.compare_declarations import PARAMETERS
 from muondsl.runtime import SpecOptimizer
-from muondsl.runtime.declarations import Parameter
+from muondsl.runtime.routing import Parameter
 from tests.compare.specs import HEAD, MOMENTUM, compared, found, numbers, stages_of
 
 EMA = "momentum ema(momentum)\n"
@@ -71,10 +71,10 @@ def routed(matrix: str, otherwise: str = "rest") -> str:
 
 ROUTES = {
     "by dimensions": ("ndim == 2", "rest"),
-    "by names": ('ndim == 2 and not named(embeddings_and_heads, "*gate*")', "rest"),
+    "by names": ('role(matrix) and not named("*gate*")', "rest"),
     "by sizes": ("ndim >= 2 and rows >= 1000 and numel < 10000000", "rest"),
     "with what no route takes": ("ndim == 2", "ndim == 1"),
-    "by what the other does not take": ("rest", "ndim < 2 or named(embeddings_and_heads)"),
+    "by what the other does not take": ("rest", "role(embedding, head, norm, bias, vector)"),
 }
 
 
@@ -102,7 +102,7 @@ def taken(optimizer: type[SpecOptimizer], name: str, shape: tuple[int, ...]) -> 
 
 
 def test_specs_without_routes_are_told_to_have_none() -> None:
-    comparison = compared(HEAD, HEAD + OTHERWISE)
+    comparison = compared(HEAD + "scale 2\n", HEAD + "scale 2\n" + OTHERWISE)
     finding = found(comparison, "routes", "matrix")
     assert (finding.a, finding.b) == ("everything", "what has it in its group's `route`")
     assert {each.a for each in comparison.findings if each.aspect.startswith("such as")} == {"matrix"}

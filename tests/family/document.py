@@ -61,9 +61,23 @@ def link(member: Member) -> str:
 
 
 def sources() -> str:
-    titles = ("spec", "what it is", "source", "hypers")
-    rows = ((link(each), _sentence(each), _citations(each), code(", ".join(each.hypers))) for each in members())
-    return table(titles, rows)
+    titles = ("spec", "what it is", "source", "hypers", "matrices")
+    return table(
+        titles,
+        (
+            (link(each), _sentence(each), _citations(each), code(", ".join(each.hypers)), _matrices(each))
+            for each in members()
+        ),
+    )
+
+
+def _matrices(member: Member) -> str:
+    """Which parameters are matrices of the spec, and what is one in a tensor that is stored otherwise."""
+    if not member.has_matrices:
+        return ""
+    whole = "as groups say" if member.otherwise else "all"
+    routed = code(dict(member.routes)["matrix"]) if member.routes else whole
+    return "<br>".join([routed, *(code(view) for view in member.views)])
 
 
 def _sentence(member: Member) -> str:
@@ -126,7 +140,7 @@ def memory() -> str:
             (
                 link(each),
                 _kept(each.states),
-                bytes_an_element(each.states),
+                bytes_an_element(each.states) if each.has_matrices else "",
                 _kept(each.other_states),
                 bytes_an_element(each.other_states) if each.otherwise else "",
                 f"none: {each.obstacle}" if each.obstacle else "Triton",
@@ -230,8 +244,9 @@ def _letter(spec: str, reference: str) -> str:
 
 
 def identical() -> str:
-    lines = "".join(f"- {one} and {other}: {reason}.\n" for (one, other), reason in sorted(IDENTICAL.items()))
-    return lines or "No spec is meant to pass for another.\n"
+    return "".join(
+        f"- {spec} follows the reference of {other}: {reason}.\n" for (spec, other), reason in sorted(IDENTICAL.items())
+    )
 
 
 FROM_SPECS: dict[str, Callable[[], str]] = {

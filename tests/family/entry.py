@@ -40,7 +40,8 @@ class Entry:
     `kinds` are the gradients on which spec and reference are the same, `hypers` what they get where that is not what
     all specs get, `names` the reference's name of a hyper where it has another one. `defaults` are those of the
     original, `other_defaults` those that differ for what is no matrix. `single` and `double` are exceptions from the
-    bounds of fp32 and fp64. `matrices` says which of embeddings and heads the spec takes for matrices like others.
+    bounds of fp32 and fp64. `filters` are those of convolutions that the spec
+    sees as matrices, and `matrices` says which of embeddings and heads are matrices like others.
     """
 
     spec: str
@@ -53,6 +54,7 @@ class Entry:
     names: Mapping[str, str] = field(default_factory=dict)
     single: tuple[Looser, ...] = ()
     double: tuple[Looser, ...] = ()
+    filters: tuple[Shape, ...] = ()
     matrices: tuple[Literal["embedding", "head"], ...] = ()
 
     def reference(self, route: str) -> Step | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.family.entry import Entry, Looser
+from tests.family.entry import Entry, Looser, Shape
 from tests.reference import (
     adamuon,
     keller_jordan,
@@ -24,6 +24,10 @@ POLAR_EXPRESS_OF_RANK_ONE = Looser(
     "rounding alone, which differs between machines, has made up to 3e-5",
     shapes=((1, 48), (48, 1)),
 )
+FILTERS: tuple[Shape, ...] = ((24, 4, 3, 3), (64, 8, 3, 1))
+WIDE_FILTERS: tuple[Shape, ...] = ((24, 4, 3, 3),)
+"""Those which MLX, which scales by the kernel's sides, does not scale."""
+
 NEARLY_STANDING_STILL = Looser(1e-4, "of one number, ten steps nearly cancel", shapes=((),))
 MOMENT_IN_FP32 = Looser(1e-7, "its second moment is fp32 whatever the precision")
 
@@ -102,6 +106,7 @@ LIBRARIES = (
         mlx.vector,
         # Of the learning rate, MLX has no default.
         defaults={"lr": 0.02, "weight_decay": 0.01, "momentum": 0.95},
+        filters=WIDE_FILTERS,
         single=(NEARLY_STANDING_STILL,),
         matrices=("embedding", "head"),
     ),
@@ -110,12 +115,14 @@ LIBRARIES = (
         mlx.seed,
         mlx.seed_vector,
         defaults={"lr": 0.02, "weight_decay": 0.01, "momentum": 0.95},
+        filters=WIDE_FILTERS,
         matrices=("embedding", "head"),
     ),
     Entry(
         "timm_muon",
         timm_muon.muon,
         timm_muon.adamw,
+        filters=FILTERS,
         defaults={"lr": 0.02, "weight_decay": 0, "momentum": 0.95, "betas": (0.9, 0.95)},
         matrices=("embedding", "head"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tests.family.entry import Entry, Looser
-from tests.family.libraries import MOMENT_IN_FP32, POLAR_EXPRESS_OF_RANK_ONE
+from tests.family.libraries import FILTERS, MOMENT_IN_FP32, POLAR_EXPRESS_OF_RANK_ONE
 from tests.reference import (
     adago,
     adamw,
@@ -61,6 +61,7 @@ RELATIVES = (
         "heavyball_muon",
         heavyball_muon.muon,
         heavyball_muon.vector,
+        filters=FILTERS,
         defaults={"lr": 2.5e-3, "momentum": 0.9, "weight_decay": 0},
         matrices=("embedding", "head"),
     ),

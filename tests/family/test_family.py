@@ -45,7 +45,7 @@ def cases() -> Iterator[Any]:
     for entry in ENTRIES.values():
         for route in routes(entry):
             for kind in entry.kinds:
-                for shape in SHAPES if route == "matrix" else OTHERS:
+                for shape in (*SHAPES, *entry.filters) if route == "matrix" else OTHERS:
                     name = "x".join(map(str, shape)) or "scalar"
                     yield pytest.param(entry.spec, route, shape, kind, id=f"{entry.spec}-{route}-{name}-{kind}")
 
@@ -105,14 +105,14 @@ def test_every_hyper_is_one_of_a_reference(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", [spec for spec in ENTRIES if loaded(spec).routes])
 def test_hidden_matrices_are_matrices_and_other_shapes_are_not(spec: str) -> None:
-    shapes = {"hidden.weight": (6, 4), "hidden.bias": (6,), "embed.weight": (9, 4), "lm_head.weight": (9, 6)}
+    shapes = {"hidden.weight": (6, 4), "hidden.bias": (6,), "embedding.weight": (9, 4), "lm_head.weight": (9, 6)}
     named = [(name, torch.nn.Parameter(torch.zeros(shape))) for name, shape in shapes.items()]
     found = {name: group["route"] for group in loaded(spec)(named).param_groups for name in group["param_names"]}
     ends = {each: "matrix" if each in ENTRIES[spec].matrices else "otherwise" for each in ("embedding", "head")}
     assert found == {
         "hidden.weight": "matrix",
         "hidden.bias": "otherwise",
-        "embed.weight": ends["embedding"],
+        "embedding.weight": ends["embedding"],
         "lm_head.weight": ends["head"],
     }
 

@@ -49,6 +49,8 @@ def test_a_child_that_repeats_the_cells_of_a_spec_is_the_same_optimizer(name: st
     bare = f"optimizer Again extends {found.name}\n"
     stages = (*found.stages, *([found.otherwise] if found.otherwise else []))
     cells = "".join(f"{written(stage)}\n" for stage in stages)
+    cells += "".join(f"route {target} {condition}\n" for target, condition in found.routes)
+    cells += "".join(f"view {view}\n" for view in found.views)
     same, repeated = (fingerprint(check(Source("again.muon", text), tmp_path)) for text in (bare, bare + cells))
     assert repeated == same
 
@@ -140,7 +142,7 @@ def test_states_and_their_bytes_are_those_of_a_step(name: str, shape: tuple[int,
     rows, cols = shape
     sizes = {"rows": rows, "cols": cols, "short": min(shape), "long": max(shape), "numel": rows * cols}
     for states, route in ((found.states, "matrix"), (found.other_states, "otherwise")):
-        if route == "otherwise" and not found.otherwise:
+        if not (found.has_matrices if route == "matrix" else found.otherwise):
             continue
         parameter = torch.nn.Parameter(torch.ones(shape))
         parameter.grad = torch.ones(shape)

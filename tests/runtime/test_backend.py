@@ -22,6 +22,7 @@ from tests.runtime.subjects import (
     each_of,
     every_class,
     every_class_with_kernels,
+    main_route,
     new_groups,
     new_parameters,
     random,
@@ -48,8 +49,8 @@ def test_on_the_cpu_auto_is_the_torch_path(kind: Optimizer) -> None:
     for optimizer in (automatic, plain):
         advance(optimizer, range(2))
     assert_same(snapshot(automatic), snapshot(plain))
-    assert "matrix, cpu, float32: 3 parameters, torch (no kernels run on cpu)" in automatic.describe()
-    assert "matrix, cpu, float32: 3 parameters, torch (backend='torch')" in plain.describe()
+    assert f"{main_route(kind)}, cpu, float32: 3 parameters, torch (no kernels run on cpu)" in automatic.describe()
+    assert f"{main_route(kind)}, cpu, float32: 3 parameters, torch (backend='torch')" in plain.describe()
 
 
 @pytest.mark.usefixtures("on_a_gpu")
@@ -90,7 +91,7 @@ def test_triton_that_is_not_installed_is_refused_at_construction(
     monkeypatch.setattr(backend, "HAS_TRITON", False)
     with pytest.raises(RuntimeError, match="backend='triton' needs Triton, which is not installed"):
         kind([Parameter(random((4, 6), 1))], backend="triton")
-    kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}])
+    kind([{"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)}])
 
 
 IN_FP64 = muondsl.load(ROOT / "specs" / "moonlight.muon", precision="fp64")
@@ -99,7 +100,7 @@ IN_FP64 = muondsl.load(ROOT / "specs" / "moonlight.muon", precision="fp64")
 @each_of([IN_FP64, *(kind for kind in CLASSES if not kind.launches)])
 def test_a_class_without_kernels_refuses_triton(kind: Optimizer) -> None:
     with pytest.raises(RuntimeError, match=f"{kind.__name__} has no Triton form in its precision"):
-        kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}], backend="triton")
+        kind([{"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)}], backend="triton")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_a_class_without_kernels_refuses_triton(kind: Optimizer) -> None:
 @every_class
 def test_options_that_are_none_are_refused(kind: Optimizer, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        kind([{"params": [Parameter(random((4, 6), 1))], "route": "matrix"}], **options)
+        kind([{"params": [Parameter(random((4, 6), 1))], "route": main_route(kind)}], **options)
 
 
 @every_class
@@ -133,5 +134,5 @@ def test_options_survive_copies_and_are_in_no_checkpoint(kind: Optimizer) -> Non
 
 @every_class
 def test_an_optimizer_without_parameters_describes_itself(kind: Optimizer) -> None:
-    optimizer = kind([{"params": [], "route": "matrix"}])
+    optimizer = kind([{"params": [], "route": main_route(kind)}])
     assert optimizer.describe() == f"{kind.__name__}  {kind.fingerprint}"

@@ -9,7 +9,8 @@ from torch import nn
 from generated.keller_jordan import KellerJordan
 from generated.moonlight import Moonlight
 from generated.nanochat import Nanochat
-from muondsl.runtime.roles import model_roles, plain_name, roles_of
+from muondsl.runtime.model_roles import model_roles
+from muondsl.runtime.roles import plain_name, roles_of
 from muondsl.runtime.vocabulary import ROLES
 from tests.runtime.models import Experts, Gpt, Resnet
 

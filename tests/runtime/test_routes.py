@@ -136,7 +136,7 @@ def test_named_and_unnamed_parameters_do_not_mix(kind: Optimizer) -> None:
         kind([("a.weight", matrix()), Parameter(torch.zeros(3))])
 
 
-@every_class
+@each_of(CORE_CLASSES)
 def test_only_matrices_may_take_the_matrix_route(kind: Optimizer) -> None:
     for shape in ((4,), ()):
         optimizer = kind([{"params": [matrix()], "route": "matrix"}])
