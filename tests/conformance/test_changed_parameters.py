@@ -138,6 +138,7 @@ def test_parameters_on_the_meta_device_are_looked_at_and_not_stepped(kind: Optim
     parameters = {route: [Parameter(each) for each in found] for route, found in parameters.items()}
     optimizer = kind(new_groups(parameters))
     assert len(optimizer.routing()) == len(members(optimizer))
+    assert optimizer.describe().count("meta, float32") == len(parameters)
     with pytest.raises(RuntimeError, match=f"{kind.__name__} cannot step a parameter .* on the meta device"):
         optimizer.step()
 

@@ -100,13 +100,40 @@ def test_zero_grad_drops_gradients_or_makes_them_zero(kind: Optimizer) -> None:
     assert all(parameter.grad is None for parameter in flat(parameters))
 
 
+EMPTY = {"matrix": ((0, 4), (4, 0), (0, 0)), "otherwise": ((0,), (2, 0, 3))}
+
+
 @every_generated_class
 def test_empty_parameters_are_left_alone(kind: Optimizer) -> None:
-    empty, full = Parameter(torch.zeros(0, 4)), Parameter(random((3, 4), 1))
-    optimizer = kind([{"params": [empty, full], "route": main_route(kind)}])
-    advance(optimizer, range(2))
-    assert empty not in optimizer.state
-    assert full.isfinite().all()
+    parameters, others = new_parameters(kind), new_parameters(kind)
+    empty = {route: [Parameter(torch.zeros(shape)) for shape in EMPTY[route]] for route in parameters}
+    mixed, plain = (
+        kind(new_groups({route: [*empty[route], *parameters[route]] for route in parameters})),
+        kind(new_groups(others)),
+    )
+    for step in range(2):
+        set_gradients(flat(empty), step)
+        for optimizer, stepped in ((mixed, parameters), (plain, others)):
+            set_gradients(flat(stepped), step)
+            optimizer.step()
+    assert not any(parameter in mixed.state for parameter in flat(empty))
+    assert_same([each.detach() for each in flat(parameters)], [each.detach() for each in flat(others)])
+    assert sum(0 in row.shape for row in mixed.routing()) == len(flat(empty))
+
+
+@every_generated_class
+def test_parameters_of_several_formats_step_side_by_side(kind: Optimizer) -> None:
+    formats = (torch.float64, torch.float32, torch.bfloat16)
+    together, apart = ([new_parameters(kind, dtype) for dtype in formats] for _ in range(2))
+    one = kind(new_groups({route: [each for found in together for each in found[route]] for route in kind.states}))
+    several = [kind(new_groups(found)) for found in apart]
+    for step in range(2):
+        for found in (*together, *apart):
+            set_gradients(flat(found), step)
+        for optimizer in (one, *several):
+            optimizer.step()
+    for found, expected in zip(together, apart, strict=True):
+        assert_same([each.detach() for each in flat(found)], [each.detach() for each in flat(expected)])
 
 
 @every_generated_class

@@ -19,6 +19,7 @@ DOCUMENTS = (
     "docs/compare.md",
     "docs/gpu.md",
     "docs/checkpoints.md",
+    "docs/mixed_precision.md",
     "docs/integrations.md",
     "docs/training.md",
 )

@@ -138,12 +138,18 @@ def test_named_and_unnamed_parameters_do_not_mix(kind: Optimizer) -> None:
 
 @each_of(CORE_CLASSES)
 def test_only_matrices_may_take_the_matrix_route(kind: Optimizer) -> None:
-    for shape in ((4,), (), *(() if kind.views else ((2, 2, 2),))):
+    for shape in ((4,), ()):
         optimizer = kind([{"params": [matrix()], "route": "matrix"}])
         complaint = rf"cannot (orthogonalise|see) unnamed of size {re.escape(str(shape))}"
         with pytest.raises(ValueError, match=complaint):
             optimizer.add_param_group({"params": [matrix(2), Parameter(torch.zeros(shape))], "route": "matrix"})
         assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("kind", [KellerJordan, Moonlight, TorchMuon], ids=lambda kind: kind.__name__)
+def test_three_dimensions_are_refused_where_no_view_by_shape_takes_them(kind: Optimizer) -> None:
+    with pytest.raises(ValueError, match=r"cannot (orthogonalise|see) unnamed of size \(2, 2, 2\)"):
+        kind([{"params": [Parameter(torch.zeros(2, 2, 2))], "route": "matrix"}])
 
 
 @every_class
