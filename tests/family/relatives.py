@@ -16,13 +16,16 @@ from tests.reference import (
     heavyball_muon,
     htmuon,
     keller_jordan,
+    lion,
     moonlight,
     mud,
     muon_vs,
+    nadamw,
     namo,
     olion,
     rmnp,
     root,
+    sgd,
     sign_muon,
     swan,
 )
@@ -108,6 +111,7 @@ RELATIVES = (
         keller_jordan.adam,
         defaults={"lr": 0.05, "momentum": 0.95, "gamma": 10, "eps": 5e-4, "weight_decay": 0},
         other_defaults={"lr": 3e-4},
+        double=(MOMENT_IN_FP32,),
     ),
     Entry(
         "htmuon",
@@ -120,4 +124,19 @@ RELATIVES = (
     ),
     Entry("mud", mud.muon, None, defaults={"lr": 1e-3, "momentum": 0.95, "weight_decay": 0.1}),
     Entry("root", root.muon, moonlight.adamw, defaults={"lr": 1e-3, "momentum": 0.95, "weight_decay": 0.1}),
+    Entry(
+        "adamw",
+        None,
+        adamw.adamw,
+        defaults={"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
+    ),
+    Entry(
+        "nadamw",
+        None,
+        nadamw.timm,
+        defaults={"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
+    ),
+    Entry("lion", None, lion.lion, defaults={"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0}),
+    # The momentum is that of the spec: torch's is 0.
+    Entry("sgd_momentum", None, sgd.sgd, defaults={"lr": 1e-3, "momentum": 0.9, "weight_decay": 0}),
 )
