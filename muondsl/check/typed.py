@@ -273,7 +273,7 @@ def scalars(update: Update) -> Iterator[Scalar]:
     yield update.scale
     for stage in update.stages:
         for statement in stage.statements:
-            yield from _scalars_of_statement(statement)
+            yield from scalars_of_statement(statement)
 
 
 def hypers_read(update: Update) -> Iterator[str]:
@@ -282,10 +282,11 @@ def hypers_read(update: Update) -> Iterator[str]:
         yield from (symbol.name for symbol in symbols(part) if symbol.kind == "hyper")
 
 
-def _scalars_of_statement(statement: Statement) -> Iterator[Scalar]:
+def scalars_of_statement(statement: Statement) -> Iterator[Scalar]:
+    """Every scalar that a statement computes with, those of a loop's body among them."""
     if isinstance(statement, Loop):
         for inner in statement.body:
-            yield from _scalars_of_statement(inner)
+            yield from scalars_of_statement(inner)
     else:
         yield from _scalars_of_tensor(statement.value)
 

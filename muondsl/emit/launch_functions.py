@@ -42,7 +42,7 @@ class LaunchText:
         route = self.plan.program.route
         self.prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.spec.name).lower()
         self.prefix += "" if route == "matrix" else "_otherwise"
-        self.subject, self.subjects = ROUTES[route]
+        self.subject, self.subjects = ROUTES[route] if self.spec.matrix else ("parameter", "parameters")
         self.iterations: dict[str, str] = {}
 
     def kernels(self) -> list[str]:

@@ -91,13 +91,19 @@ def _placed(statements: tuple[typed.Statement, ...]) -> Iterator[tuple[str, str]
 def _statements(statements: tuple[typed.Statement, ...], indent: str) -> Iterator[str]:
     for statement in statements:
         if isinstance(statement, typed.Loop):
-            names = ", ".join(symbol.name.partition(".")[0] for symbol in statement.symbols)
-            yield f"{indent}{len(statement.items)} times, with the next ({names}):"
+            yield f"{indent}{len(statement.items)} times{_numbers(statement)}:"
             yield from _statements(statement.body, indent + "    ")
         else:
             left, right = _letter(statement.variable.name), _text(statement.value)
             if left != right:
                 yield f"{indent}{left} ← {right}{_format(statement.value)}"
+
+
+def _numbers(loop: typed.Loop) -> str:
+    """The loop's variables; nothing where its body reads none."""
+    read = {symbol for each in typed.scalars_of_statement(loop) for symbol in sc.symbols(each)}
+    names = ", ".join(symbol.name.partition(".")[0] for symbol in loop.symbols)
+    return f", with the next ({names})" if read & set(loop.symbols) else ""
 
 
 def _format(tensor: typed.Tensor) -> str:

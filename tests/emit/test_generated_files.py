@@ -184,6 +184,16 @@ def test_a_text_has_no_path() -> None:
     assert "from <text>. DO NOT EDIT." in source.splitlines()[0]
 
 
+def test_a_loop_that_only_counts_names_no_number() -> None:
+    text = "optimizer Probe\nhyper lr = 1\nadapt {\n  for i in range(3) {\n    update <- 2*update\n  }\n}\n"
+    assert mathematics(pipeline(text, Options()).checked().matrix)[1:3] == ["3 times:", "    u ← 2 u"]
+    text = text.replace("2*", "i*")
+    assert mathematics(pipeline(text, Options()).checked().matrix)[1:3] == [
+        "3 times, with the next (i):",
+        "    u ← i u",
+    ]
+
+
 def test_functions_of_matrices_are_mathematics() -> None:
     text = """optimizer Probe
 hyper lr = 1

@@ -108,6 +108,7 @@ RELATIVES = (
         keller_jordan.adam,
         defaults={"lr": 0.05, "momentum": 0.95, "gamma": 10, "eps": 5e-4, "weight_decay": 0},
         other_defaults={"lr": 3e-4},
+        double=(MOMENT_IN_FP32,),
     ),
     Entry(
         "htmuon",
