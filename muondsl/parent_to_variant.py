@@ -113,8 +113,9 @@ def _groups(parent: CheckedSpec, modules: Modules) -> Iterator[tuple[str, Sequen
     for item in (item for item in items if isinstance(item, ast.Let)):
         lets |= {name: item for name in item.names if name in _names(parent) and name not in lets}
     yield "", list({id(item): item for item in lets.values()}.values())
-    routes = next((found for file in modules.chain if (found := _of(ast.Route, file.items))), [])
-    yield "These go together." if len(routes) > 1 else "", routes
+    for kind in (ast.Route, ast.View):
+        nearest = next((found for file in modules.chain if (found := _of(kind, file.items))), [])
+        yield "These go together." if len(nearest) > 1 else "", nearest
     stages: dict[str, ast.Stage] = {}
     for stage in _of(ast.Stage, items):
         stages.setdefault(stage.stage, stage)

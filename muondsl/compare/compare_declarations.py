@@ -41,10 +41,13 @@ PARAMETERS = (
 
 def compare_hypers(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
     found = differences("hypers", _hypers(a), _hypers(b))
-    orders = [[each.name for each in spec.hypers] for spec in (a, b)]
-    if sorted(orders[0]) == sorted(orders[1]) and orders[0] != orders[1]:
-        found.append(Finding("hypers", "order", ", ".join(orders[0]), ", ".join(orders[1])))
-    return found
+    return found + _order("hypers", *([each.name for each in spec.hypers] for spec in (a, b)))
+
+
+def _order(stage: str, a: list[str], b: list[str]) -> list[Finding]:
+    """A difference of orders alone, which fingerprints hold as well."""
+    is_order = sorted(a) == sorted(b) and a != b
+    return [Finding(stage, "order", ", ".join(a), ", ".join(b))] if is_order else []
 
 
 def _hypers(spec: CheckedSpec) -> Iterator[Fact]:
@@ -60,10 +63,7 @@ def compare_overrides(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
     """The defaults that `otherwise … with` gives."""
     facts = [[Fact(f"{name} of its groups", _default(value)) for name, value in spec.overrides] for spec in (a, b)]
     found = differences("otherwise", *facts)
-    orders = [[name for name, _ in spec.overrides] for spec in (a, b)]
-    if sorted(orders[0]) == sorted(orders[1]) and orders[0] != orders[1]:
-        found.append(Finding("otherwise", "order of its defaults", ", ".join(orders[0]), ", ".join(orders[1])))
-    return found
+    return found + _order("otherwise", *([name for name, _ in spec.overrides] for spec in (a, b)))
 
 
 def compare_scales(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
@@ -126,7 +126,8 @@ def _without_routes(spec: CheckedSpec) -> tuple[str, str]:
 def compare_views(a: CheckedSpec, b: CheckedSpec) -> list[Finding]:
     """Which matrices are seen in which parameters."""
     facts = [[Fact(view.steps, _condition(view.condition)) for view in spec.views] for spec in (a, b)]
-    return differences("views", *facts)
+    found = differences("views", *facts)
+    return found + _order("views", *([view.steps for view in spec.views] for spec in (a, b)))
 
 
 def _route_of(spec: CheckedSpec, name: str, shape: tuple[int, ...]) -> str:

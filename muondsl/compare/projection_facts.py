@@ -21,9 +21,7 @@ def projection_facts(stage: Responder) -> Iterator[Fact]:
     """The norms that the stage gives the parameter, for parameters and steps that have nothing in common."""
     before, behind = _given()
     results = _results(stage)
-    known = {"that of before the step": before}
-    if not stage.isolated.takes_step:
-        known["that of behind the step"] = behind
+    known = {"that of before the step": before, "that of behind the step": behind}
     found = []
     for noun, norm in NORMS.items():
         everything = torch.cat([norm(result).flatten() for result in results])

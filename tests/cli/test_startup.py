@@ -26,7 +26,7 @@ LIGHT = {
     "compile": command("compile", "--check", SPEC),
     "explain": command("explain", "M0203"),
     "list": command("list"),
-    "diff of a scale and of routes": command("diff", "specs/torch_muon.muon", "specs/moonlight.muon"),
+    "diff of a scale": command("diff", "specs/naive.muon", "specs/mup.muon"),
     "import muondsl": "import muondsl",
 }
 

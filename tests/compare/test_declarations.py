@@ -39,8 +39,8 @@ SCALES = {
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_scales_are_told_by_their_values_at_shapes(scale: str) -> None:
-    finding = found(compared(HEAD, f"{HEAD}scale {scale}\n"), "scale", "value by rows × columns")
-    assert finding.a == "1"
+    (finding,) = compared(HEAD, f"{HEAD}scale {scale}\n").findings
+    assert (finding.stage, finding.aspect, finding.a) == ("scale", "value by rows × columns", "1")
     shapes = ("768 × 3072", "3072 × 768", "768 × 768")
     expected = {shape: (1, pytest.approx(value)) for shape, value in zip(shapes, SCALES[scale], strict=True)}
     assert numbers(finding) == expected
@@ -71,10 +71,11 @@ def routed(matrix: str, otherwise: str = "rest") -> str:
 
 ROUTES = {
     "by dimensions": ("ndim == 2", "rest"),
-    "by names": ('role(matrix) and not named("*gate*")', "rest"),
+    "by names": ('ndim == 2 and not named("*embed*", "*gate*")', "rest"),
+    "by roles": ('role(matrix, expert) and not named("*gate*")', "role(embedding, head, norm, bias, vector)"),
     "by sizes": ("ndim >= 2 and rows >= 1000 and numel < 10000000", "rest"),
     "with what no route takes": ("ndim == 2", "ndim == 1"),
-    "by what the other does not take": ("rest", "role(embedding, head, norm, bias, vector)"),
+    "by what the other does not take": ("rest", 'ndim < 2 or role(embedding) or named("*head*")'),
 }
 
 
@@ -102,10 +103,42 @@ def taken(optimizer: type[SpecOptimizer], name: str, shape: tuple[int, ...]) -> 
 
 
 def test_specs_without_routes_are_told_to_have_none() -> None:
-    comparison = compared(HEAD + "scale 2\n", HEAD + "scale 2\n" + OTHERWISE)
+    stage = "adapt signed()\n"
+    comparison = compared(HEAD + stage, HEAD + stage + OTHERWISE)
     finding = found(comparison, "routes", "matrix")
     assert (finding.a, finding.b) == ("everything", "what has it in its group's `route`")
-    assert {each.a for each in comparison.findings if each.aspect.startswith("such as")} == {"matrix"}
+    examples = [each for each in comparison.findings if each.aspect.startswith("such as")]
+    assert [(each.a, each.b) for each in examples] == [("matrix", "the group says")]
+
+
+def test_a_spec_that_knows_no_matrices_has_no_stage_in_common_with_one_that_does() -> None:
+    comparison = compared(HEAD + "adapt signed()\n", HEAD + OTHERWISE)
+    assert (comparison.a.stages, comparison.b.stages) == (("adapt",), ("otherwise",))
+    aspects = {(each.aspect, each.a, each.b) for each in comparison.findings if each.stage == "routes"}
+    assert aspects >= {("matrix", "everything", None), ("otherwise", None, "everything")}
+
+
+VIEWS = """view flatten where ndim == 4
+view split(3) where named("*qkv*")
+adapt signed()
+"""
+
+
+def test_views_are_told_by_what_they_see_and_where() -> None:
+    a, b = HEAD + VIEWS, HEAD + VIEWS.replace("split(3)", "split(2)").replace("ndim == 4", "ndim > 3")
+    comparison = compared(a, b)
+    assert {(each.aspect, each.a, each.b) for each in comparison.findings} == {
+        ("flatten", "ndim == 4", "ndim > 3"),
+        ("split(3)", "named(*qkv*)", None),
+        ("split(2)", None, "named(*qkv*)"),
+    }
+    assert stages_of(comparison) == {"views"}
+
+
+def test_an_order_of_views_is_a_difference_because_fingerprints_hold_it() -> None:
+    first, second, *rest = VIEWS.splitlines(keepends=True)
+    (finding,) = compared(HEAD + VIEWS, HEAD + second + first + "".join(rest)).findings
+    assert (finding.stage, finding.a, finding.b) == ("views", "flatten, split(3)", "split(3), flatten")
 
 
 def test_defaults_of_otherwise_are_told() -> None:

@@ -109,6 +109,7 @@ def test_the_factor_between_two_rules_is_found_with_its_formula(a: str, b: str) 
 UNPROPORTIONAL = {
     "another shape of the weights": ("ema(momentum)", "nesterov(momentum)"),
     "the same only in the end": ("ema(momentum)", "corrected_ema(momentum)"),
+    "another factor for other shapes": ("ema(momentum)", "affine(momentum, (1 - momentum) * rows / 384, 0, 1)"),
     "the same but for what the first step finds": (
         "heavy_ball(momentum)",
         "{\n  state m = gradient\n  m <- momentum*m + 2*update\n  update <- m\n}",
@@ -122,6 +123,33 @@ def test_there_is_no_factor_between_rules_that_are_not_proportional(name: str) -
     comparison = compared(spec(a), spec(b))
     assert all(each.factor is None for each in comparison.findings)
     assert comparison.findings
+
+
+DELAYED = """{
+  state last1 = zeros
+  state last2 = zeros
+  state last3 = zeros
+  state last4 = zeros
+  state last5 = zeros
+  state last6 = zeros
+  state last7 = zeros
+  let result = update + FACTOR * (last6 - last7)
+  last7 <- last6
+  last6 <- last5
+  last5 <- last4
+  last4 <- last3
+  last3 <- last2
+  last2 <- last1
+  last1 <- update
+  update <- momentum*result
+}"""
+
+
+def test_weights_of_long_ago_that_are_not_shown_are_no_agreement() -> None:
+    a, b = (spec(DELAYED.replace("FACTOR", factor)) for factor in ("1", "2"))
+    (finding,) = compared(a, b).findings
+    assert finding.aspect == "as written"
+    assert (finding.b or "").startswith("result ← u + 2 (last6")
 
 
 WORDS = {

@@ -131,6 +131,15 @@ def test_a_table_of_ones_own_has_its_name_and_one_in_place_has_none() -> None:
     assert finding.b == "5 steps\nsteps 1 to 5: (3, -4, 2.5)"
 
 
+def test_a_table_has_a_name_only_where_all_of_it_comes_from_there() -> None:
+    """Not where its digits are written out, nor where it is joined with another one."""
+    written, joined = "[(3.4445, -4.7750, 2.0315)]", "join(take(keller_jordan, 4), [(2, -1.5, 0.5)])"
+    pair = (spec(f"newton_schulz(coefficients = {table})") for table in (written, joined))
+    finding = found(compared(*pair), "orthogonalize", "coefficients")
+    assert finding.a == "steps 1 to 5: (3.4445, -4.7750, 2.0315)"
+    assert finding.b == "steps 1 to 4: (3.4445, -4.7750, 2.0315)\nstep 5: (2, -1.5, 0.5)"
+
+
 EPSILONS = {
     "newton_schulz(eps = 1e-7)": "1e-7, added to the norm",
     "newton_schulz(eps = 1e-7, clamped = true)": "1e-7, a lower bound of the norm",

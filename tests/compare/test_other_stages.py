@@ -135,6 +135,15 @@ def test_decays_are_told_by_where_and_how_much(rule: str) -> None:
     assert (part.a, part.b) == (None, DECAYS[rule][1])
 
 
+def test_a_decay_of_two_rates_is_held_against_others_and_has_no_one_rate() -> None:
+    rule = "{\n  parameter <- parameter * (1 - (if update*parameter > 0 then 0.1 else 0.2)*lr)\n}"
+    comparison = compared(f"{HEAD}decay decoupled(0.1)\n", f"{HEAD}decay {rule}\n")
+    assert found(comparison, "decay", "where it shrinks").b is None
+    assert found(comparison, "decay", "part taken away in a step").b is None
+    for each in found(comparison, "decay", "root mean square of the parameter, for the same parameters").numbers:
+        assert (each.a or 0) < (each.b or 0) < 2.001 * (each.a or 0)
+
+
 def test_decays_that_are_not_alike_everywhere_are_held_against_each_other() -> None:
     """A cautious decay moves half of the elements as far as the other one moves all."""
     a, b = (f"{HEAD}decay {rule}(0.5)\n" for rule in ("decoupled", "cautious"))
@@ -240,6 +249,23 @@ def test_what_a_stage_reads_besides_is_told() -> None:
     )
     finding = found(compared(a, b), "adapt", "what it reads besides")
     assert (finding.a, finding.b) == ("gradient", "parameter")
+
+
+def test_what_a_projection_reads_besides_is_told() -> None:
+    a, b = (
+        HEAD + f"project {{\n  parameter <- parameter / max(norm({read}), 1e-3)\n}}\n"
+        for read in ("parameter", "previous")
+    )
+    finding = found(compared(a, b), "project", "what it reads besides")
+    assert (finding.a, finding.b) == (None, "previous")
+
+
+def test_results_that_differ_for_the_same_updates_are_not_said_to_be_the_same() -> None:
+    """Everything else that is told of a sign and its negative is the same."""
+    a, b = (f"{HEAD}adapt {{\n  update <- {sign}sign(update)\n}}\n" for sign in ("", "-1*"))
+    paired, written = compared(a, b).findings
+    assert [each.cosine for each in paired.numbers] == pytest.approx([-1] * 4)
+    assert written.aspect == "as written"
 
 
 def test_the_whole_step_shows_what_stages_cancel() -> None:

@@ -17,6 +17,7 @@ from muondsl.runtime import SpecOptimizer
 from tests.conformance.test_checkpoints import Saved, assert_refused, through_a_file
 from tests.parity.test_adamw import ADAMW, of_text
 from tests.runtime.subjects import (
+    RETRACTING,
     ROOT,
     Optimizer,
     advance,
@@ -152,7 +153,8 @@ def test_a_copy_continues_bitwise(kind: Optimizer, dtype: torch.dtype, way: str)
     other = WAYS[way](optimizer)
     assert_same(snapshot(other), snapshot(optimizer))
     masters = [optimizer.state[each]["master"] for each in members(optimizer)]
-    assert any(not torch.equal(master, master.to(dtype).float()) for master in masters)
+    # Without masters that hold more than their parameters, nothing would be lost that this test could miss.
+    assert kind.__name__ in RETRACTING or any(not torch.equal(each, each.to(dtype).float()) for each in masters)
     advance(optimizer, range(3, 6))
     advance(other, range(3, 6))
     assert_same(snapshot(other), snapshot(optimizer))
