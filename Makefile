@@ -6,7 +6,7 @@ SPECS := $(wildcard specs/*.muon)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow test-aot lint generate check-generated family clean
+.PHONY: help setup demo bench test test-slow test-aot lint generate check-generated family clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## Compile specs/moonlight.muon and train a small GPT with it, beside AdamW
 	$(BIN)/muondsl compile specs/moonlight.muon
 	GOMP_SPINCOUNT=5000 $(BIN)/python -m demo.train_gpt
+
+bench: setup ## Measure steps on this CPU beside torch.optim.Muon and what else is installed
+	GOMP_SPINCOUNT=5000 $(BIN)/python -m benchmarks
 
 test: check-generated ## Check the generated files and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not aot"
@@ -52,5 +55,5 @@ family: setup ## Write the tables of docs/family.md from the specs and their ref
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.family.document
 
 clean: ## Remove caches, builds and what the demo wrote; .venv stays
-	rm -rf build dist demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist demo/out benchmarks/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ from muondsl.check import CheckedSpec, check
 from muondsl.emit import GeneratedFile, Header, emit
 from muondsl.ir.types import FORMATS
 from muondsl.lower import fingerprint, lower
-from muondsl.optimize import NUMERICS, optimize, optimize_for_gpu
+from muondsl.optimize import NUMERICS, optimize, optimize_for_gpu, optimize_for_torch
 from muondsl.parse import parse
 from muondsl.schedule import LaunchPlan, Plan, schedule, schedule_launches
 
@@ -68,7 +68,9 @@ class Pipeline:
         return optimize(self.program(), self.options.numerics)
 
     def plan(self) -> Plan:
-        return schedule(self.optimized())
+        """The plan for torch. Its iterations are those of the launches, so that without launches it has none."""
+        step = self.optimized()
+        return schedule(optimize_for_torch(step, self.options.numerics) if self.launches() else step)
 
     def launches(self) -> tuple[LaunchPlan, ...]:
         """The plan for GPUs, of the same optimized program; empty for a spec that computes in fp64."""

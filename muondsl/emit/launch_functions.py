@@ -21,6 +21,7 @@ from muondsl.schedule.name_launches import free_name
 if TYPE_CHECKING:
     from muondsl.check import CheckedSpec, typed
     from muondsl.ir.types import DType
+    from muondsl.optimize.collect_iterations import Coefficients
     from muondsl.schedule.launches import LaunchPlan
 
 ROUTES = {"matrix": ("matrix", "matrices"), "otherwise": ("parameter", "every other parameter")}
@@ -60,6 +61,11 @@ class LaunchText:
             self._iteration(launch)
         tables = dict.fromkeys(tile_table(launch.definition.type.dtype) for launch in iterations)
         return [*tables, *(f"{name} = {text}" for text, name in self.iterations.items())]
+
+    def named_iterations(self) -> dict[tuple[tuple[Coefficients, ...], DType], str]:
+        """The names of the constants, by what torch's statements know of an iteration."""
+        launches = [launch for launch in self.plan.launches if isinstance(launch, Iterate)]
+        return {(each.quintic.coefficients, each.definition.type.dtype): self._iteration(each) for each in launches}
 
     def function(self) -> str:
         """The function that launches a step."""

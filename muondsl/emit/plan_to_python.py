@@ -16,7 +16,7 @@ from muondsl.emit.launch_functions import LaunchText, imports
 from muondsl.emit.python_scalar import quoted, to_python
 from muondsl.emit.roll_loops import Loop, roll_loops
 from muondsl.emit.standalone import inline_runtime
-from muondsl.emit.torch_statements import FORMATS, Statement, statements
+from muondsl.emit.torch_statements import FORMATS, Iterations, Statement, statements
 from muondsl.emit.words import class_text, default_text, docstring, hypers_of_otherwise, module_text
 from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
@@ -72,9 +72,6 @@ def _formatted(text: str) -> str:
 def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], header: Header) -> dict[str, Any]:
     tables: list[dict[str, str]] = []
     by_route = {"matrix": spec.matrix, "otherwise": spec.otherwise}
-    updates = [_update(update, by_route[update.program.route], spec, tables) for update in plan.updates()]
-    counting = [update["route"] for update in updates if update["counts_steps"]]
-    body = "".join(line for update in updates for line in update["body"])
     is_faithful = header.numerics == "faithful"
 
     def table(rows: Sequence[tuple[str, ...]], rule: str) -> str:
@@ -87,6 +84,10 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
     ]
     kernels = [text for each in on_gpu for text in each.kernels()]
     iterations = list(dict.fromkeys(line for each in on_gpu for line in each.constants()))
+    named = {key: name for each in on_gpu for key, name in each.named_iterations().items()}
+    updates = [_update(update, by_route[update.program.route], spec, tables, named) for update in plan.updates()]
+    counting = [update["route"] for update in updates if update["counts_steps"]]
+    body = "\n".join(line for update in updates for line in update["body"])
     return {
         "name": spec.name,
         "docstring": docstring(module_text(spec)),
@@ -94,7 +95,7 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
         "fingerprint": header.fingerprint,
         "uses_math": "math." in body or any("math." in each["text"] for each in _scales(spec)),
         "runtime_names": list(_runtime_names(spec)),
-        "runtime_imports": _runtime_imports(kernels, iterations),
+        "runtime_imports": _runtime_imports(kernels, iterations, body),
         "iterations": iterations,
         "kernels": kernels,
         "launch_functions": [each.function() for each in on_gpu],
@@ -113,16 +114,18 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
         "scales": list(_scales(spec)),
         "routes": list(_routes(spec)),
         "views": [{"steps": view.steps, "condition": _predicate(view.condition)} for view in spec.views],
+        "iterated": [(update["route"], update["iterations"]) for update in updates if update["iterations"]],
         "checkpoints": [
             f"Checkpoint({quoted(each.system)}, {{{', '.join(f'{quoted(k)}: {v!r}' for k, v in each.entries)}}})"
             for each in spec.checkpoints
         ],
-        "counts_steps": "{" + ", ".join(f'"{route}"' for route in counting) + "}" if counting else "",
+        "counts_steps": _routes_text(counting),
+        "stacks": _routes_text([] if is_faithful else [each["route"] for each in updates if each["takes_stacks"]]),
     }
 
 
-def _runtime_imports(kernels: list[str], iterations: list[str]) -> list[str]:
-    """What kernels and launch functions import."""
+def _runtime_imports(kernels: list[str], iterations: list[str], body: str) -> list[str]:
+    """What kernels, launch functions and statements import."""
     lines = list(imports("\n".join(kernels)))
     if kernels:
         lines.append("from muondsl.runtime.batch import Batch, LaunchFunction")
@@ -131,6 +134,8 @@ def _runtime_imports(kernels: list[str], iterations: list[str]) -> list[str]:
         names = ["Gram", "Iteration"] if any("gram=" in each for each in iterations) else ["Iteration"]
         lines.append(f"from muondsl.runtime.iteration import {', '.join(names)}")
         lines.append("from muondsl.runtime.tiles import Tile, Tiles, TileTable")
+    if "iterated(" in body:
+        lines.append("from muondsl.runtime.torch_iteration import iterated")
     return sorted(lines)
 
 
@@ -199,13 +204,17 @@ def _scales(spec: CheckedSpec) -> Iterator[dict[str, str]]:
 
 
 def _update(
-    plan: UpdatePlan, update: typed.Update | None, spec: CheckedSpec, tables: list[dict[str, str]]
+    plan: UpdatePlan,
+    update: typed.Update | None,
+    spec: CheckedSpec,
+    tables: list[dict[str, str]],
+    iterations: Iterations,
 ) -> dict[str, Any]:
     assert update is not None
     program = plan.program
     body = list(_host(plan))
     comments = Comments(update)
-    for item in roll_loops(statements(plan), _names_in_use(plan)):
+    for item in roll_loops(statements(plan, iterations), _names_in_use(plan)):
         body += _lines(item, comments, tables)
     body += [f"{copy.target}.copy_({plan.assignment(copy.value).name})" for copy in plan.copies]
     scalars = _scalar_arguments(program, spec)
@@ -225,9 +234,32 @@ def _update(
         "scalars": [{"name": name, "type": kind} for name, kind in scalars],
         "body": body,
         "states": [_state(state) for state in program.states],
+        "iterations": _iterations(program, iterations),
+        "takes_stacks": _takes_stacks(program),
         "call": f"{function}({', '.join(passed)})",
         "counts_steps": any(name == "step" for name, _ in scalars),
     }
+
+
+def _iterations(program: ir.Program, names: Iterations) -> list[str]:
+    """The constants of a program's iterations in formats of their own, in order."""
+    found = (
+        names[each.operation.coefficients, each.type.dtype]
+        for each in program.definitions
+        if isinstance(each.operation, ir.Quintic) and each.type.dtype.fixed
+    )
+    return list(dict.fromkeys(found))
+
+
+def _takes_stacks(program: ir.Program) -> bool:
+    """Whether the statements compute the same for several parameters of one shape in a stack, [parameters, …]."""
+    whole = (ir.Gemm, ir.Whole) if program.route == "matrix" else (ir.Gemm, ir.Whole, ir.Reduce)
+    has_shape = any(symbol.kind == "shape" for symbol in _symbols(program)) and program.route != "matrix"
+    return not has_shape and not any(isinstance(each.operation, whole) for each in program.definitions)
+
+
+def _routes_text(routes: Sequence[str]) -> str:
+    return "{" + ", ".join(f'"{route}"' for route in routes) + "}" if routes else ""
 
 
 def _names_in_use(plan: UpdatePlan) -> frozenset[str]:
@@ -281,9 +313,9 @@ def _host(plan: UpdatePlan) -> Iterator[str]:
     axes = {operation.axis for operation in operations if isinstance(operation, ir.Reduce)}
     is_oriented = any(isinstance(operation, ir.Orient) for operation in operations)
     if shape & {"rows", "cols"} or axes & {"short", "long"} or is_oriented:
-        yield "rows, cols = parameter.shape"
+        yield "rows, cols = parameter.shape[-2:]"
     if "numel" in shape:
-        yield "numel = parameter.numel()"
+        yield "numel = parameter.shape[-2:].numel()" if program.route == "matrix" else "numel = parameter.numel()"
     if None in axes and program.route == "otherwise":
         yield "all_dims = tuple(range(parameter.ndim))"
     if "short" in axes:

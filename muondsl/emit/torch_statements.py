@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, assert_never
@@ -10,10 +11,14 @@ from muondsl.emit.python_scalar import ATOM, to_python
 from muondsl.ir import program as ir
 from muondsl.ir.scalar import ONE, Named, Scalar, walk
 from muondsl.ir.types import DType, promote
+from muondsl.optimize.collect_iterations import Coefficients
 from muondsl.schedule.plan import Assignment, Inline, InPlace, UpdatePlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Iterations = Mapping[tuple[tuple[Coefficients, ...], DType], str]
+"""The names of the constants that describe iterations."""
 
 CONDITION, SUM, PRODUCT, NEGATIVE, POWER = 3, 5, 6, 7, 8
 FORMATS = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp32": "torch.float32", "fp64": "torch.float64"}
@@ -47,9 +52,9 @@ class Statement:
     note: str = ""
 
 
-def statements(update: UpdatePlan) -> Iterator[Statement]:
+def statements(update: UpdatePlan, iterations: Iterations) -> Iterator[Statement]:
     """The statements of a step in the order of the plan."""
-    printer = _Printer(update)
+    printer = _Printer(update, iterations)
     for number, kernel in enumerate(update.kernels, 1):
         for assignment in kernel.assignments:
             if isinstance(assignment.placement, Inline):
@@ -65,6 +70,10 @@ def _note(definition: ir.Definition) -> str:
     match definition.operation:
         case ir.Convert() if definition.name is None:
             return f"In {definition.type.dtype.fixed or 'the format of the parameter'}."
+        case ir.Quintic():
+            return (
+                "u ← a u + (b s + c s s) u with s = u uᵀ, for each (a, b, c), in the form that suits shape and device."
+            )
         case ir.Orient() if definition.origin.place:
             return ""
         case ir.Orient() if definition.name is None:
@@ -75,7 +84,8 @@ def _note(definition: ir.Definition) -> str:
 
 
 class _Printer:
-    def __init__(self, update: UpdatePlan) -> None:
+    def __init__(self, update: UpdatePlan, iterations: Iterations) -> None:
+        self.iterations = iterations
         self.is_matrix = update.program.route == "matrix"
         self.table = update.program.table()
         self.assignments = {
@@ -166,8 +176,9 @@ class _Printer:
                 return f"{self._part(then, 1)} if {choice} else {self._part(otherwise)}", 0
             case ir.Input(_, name):
                 return name, ATOM
-            case ir.Quintic():
-                raise AssertionError("iterations are collected for GPUs only")
+            case ir.Quintic(operand):
+                iteration = self.iterations[operation.coefficients, definition.type.dtype]
+                return f"iterated({iteration}, {self._part(operand)})", ATOM
             case _:
                 assert_never(operation)
 

@@ -1,4 +1,4 @@
-"""Collects the steps of a quintic iteration into one operation, for backends that have a form of it of their own.
+"""Collects the steps of a quintic iteration into one operation, whose form depends on the shape and the device.
 
 %s = matmul %x, %x'
 %p = gemm c * %s @ %s + b * %s

@@ -61,12 +61,19 @@ GPU_FAST: tuple[Pass, ...] = (
     fold_normalisation,
     remove_unused,
 )
-"""What follows for GPUs, where an iteration has a form of its own."""
+"""What follows for launches on a GPU."""
 
 
 def optimize(step: ir.Step, numerics: Numerics) -> ir.Step:
     """The step with every pass of `numerics` applied to each of its programs."""
     return _each(step, FAITHFUL if numerics == "faithful" else FAST)
+
+
+def optimize_for_torch(step: ir.Step, numerics: Numerics) -> ir.Step:
+    """What `optimize` yielded, in the form that statements of torch are planned from. `faithful` has its products one
+    by one.
+    """
+    return _each(step, () if numerics == "faithful" else (collect_iterations,))
 
 
 def optimize_for_gpu(step: ir.Step, numerics: Numerics) -> ir.Step:

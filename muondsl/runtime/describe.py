@@ -15,6 +15,7 @@ from muondsl.runtime.backend import Bucket, Choice, Numbered, architecture_of
 from muondsl.runtime.batch import Batch
 from muondsl.runtime.launch import Launch
 from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
+from muondsl.runtime.torch_iteration import product_dtype, torch_form
 from muondsl.runtime.workspace import Arena
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def describe(optimizer: SpecOptimizer) -> str:
             paragraphs.append([_heading(title, taken, choice)])
         if taken and choice.backend == "triton":
             paragraphs[-1] += _plan(optimizer, route, device, taken)
+        elif taken and route in optimizer.iterations:
+            paragraphs[-1] += _iterated(optimizer, route, taken)
     return "\n\n".join("\n".join(lines) for lines in paragraphs)
 
 
@@ -101,6 +104,23 @@ def _plan(optimizer: SpecOptimizer, route: str, device: torch.device, found: Num
     yield f"  {_bytes(plan.needed)} of workspace, {len(batches)} batch{'es' if len(batches) > 1 else ''}"
     yield f"  {len(launches)} launches a step:"
     yield from _launches(launches)
+
+
+def _iterated(optimizer: SpecOptimizer, route: str, found: Numbered) -> Iterator[str]:
+    """Shapes, and how their iterations are multiplied by torch."""
+    matrices = Counter(
+        (matrix, parameter.dtype, parameter.device)
+        for _, parameter in found
+        for matrix in optimizer.matrices_of(route, parameter)
+    )
+    for (matrix, dtype, device), count in matrices.items():
+        forms = []
+        for iteration in optimizer.iterations[route]:
+            own = torch.promote_types(iteration.dtype, dtype) if iteration.dtype == torch.float32 else iteration.dtype
+            multiplied = product_dtype(own, device)
+            products = f", by products in {_word(multiplied)}" if multiplied != own else ""
+            forms.append(f"{torch_form(iteration, min(matrix), max(matrix), own, device)} in {_word(own)}{products}")
+        yield "  " + "  ".join([f"{count} of {' × '.join(map(str, matrix))}", *forms])
 
 
 def _shapes(members: Sequence[StepMember], batches: Sequence[Batch]) -> Iterator[str]:

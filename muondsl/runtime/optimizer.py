@@ -21,6 +21,7 @@ from muondsl.runtime.batch import LaunchFunction
 from muondsl.runtime.checks import Added, check_parameter, check_step, without_duplicates
 from muondsl.runtime.declarations import Checkpoint, Hyper, State
 from muondsl.runtime.describe import describe
+from muondsl.runtime.iteration import Iteration
 from muondsl.runtime.loading import accepted_checkpoint, restore_formats
 from muondsl.runtime.model_roles import model_roles
 from muondsl.runtime.options import backend_of
@@ -53,6 +54,8 @@ class SpecOptimizer(Optimizer):
     checkpoints: ClassVar[tuple[Checkpoint, ...]] = ()
     counts_steps: ClassVar[frozenset[str]] = frozenset()
     launches: ClassVar[Mapping[str, LaunchFunction]] = {}
+    iterations: ClassVar[Mapping[str, tuple[Iteration, ...]]] = {}
+    stacks: ClassVar[frozenset[str]] = frozenset()
     _step_supports_amp_scaling: ClassVar[bool] = True
 
     _is_routed_by_hand = False

@@ -1,16 +1,20 @@
-"""The torch path of a step: one parameter after the other, each matrix in it on its own."""
+"""The torch path of a step. On a CPU parameters are stepped side by side, and small ones of one shape by one call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from muondsl.runtime.amp import Scaling, loaded_gradient
 from muondsl.runtime.declarations import HyperValue
 from muondsl.runtime.numbers import numbers_of
 from muondsl.runtime.precision import Worked
+from muondsl.runtime.side_by_side import Task, side_by_side
 from muondsl.runtime.views import View, WorkedMatrices
 
 if TYPE_CHECKING:
@@ -18,38 +22,118 @@ if TYPE_CHECKING:
 
 Hypers = Mapping[str, HyperValue]
 
+LARGEST_STACKED = 128 * 128
+"""Above these elements a copy costs more than a call."""
+
+FEWEST_STACKED = 8
+
+MOST_STACKED = 2**18
+"""The elements of a stack, which fit a cache, and leave some for other threads."""
+
 
 def step_with_torch(optimizer: SpecOptimizer, chosen: Mapping[int, Sequence[Tensor]], scaling: Scaling) -> None:
     """Steps parameters, which are given by the number of their group. `scaling` is read."""
     if scaling.is_skipped:
         return
     numbers = numbers_of(optimizer.param_groups)
+    members: list[_Member] = []
     for place, parameters in chosen.items():
         group = optimizer.param_groups[place]
         hypers = {hyper.name: hyper.number(group[hyper.name]) for hyper in optimizer.hypers}
-        for parameter in parameters:
-            number = numbers[id(parameter)]
-            _step_parameter(optimizer, group["route"], parameter, hypers, scaling.factor(group), number)
+        taken = _Taken(optimizer, place, group["route"], hypers, scaling.factor(group))
+        members += [_Member(taken, parameter, numbers[id(parameter)]) for parameter in parameters]
+    tasks: list[Task] = []
+    for stack in _stacks(members):
+        run = partial(_step_stack, stack) if len(stack) > 1 else stack[0].step_alone
+        if stack[0].parameter.device.type == "cpu":
+            tasks.append(Task(len(stack) * stack[0].cost, run))
+        else:
+            run()
+    side_by_side(tasks)
 
 
-def _step_parameter(
-    optimizer: SpecOptimizer, route: str, parameter: Tensor, hypers: Hypers, factor: float, number: int
-) -> None:
-    gradient = parameter.grad
-    assert gradient is not None
-    state = optimizer.ready_state(route, parameter, gradient, factor)
-    step = 1
-    if optimizer.counts_steps_of(route, parameter):
-        state["step"] += 1
-        step = int(state["step"].item())
-    worked = Worked(optimizer.precision, parameter, state, optimizer.states[route])
-    loaded = loaded_gradient(gradient, worked.parameter.dtype, factor)
-    view = optimizer.view_of(parameter)
-    if view.steps:
-        _step_matrices(optimizer, view, worked.parameter, loaded, worked.state, hypers, step)
-    else:
-        optimizer.update_parameter(route, worked.parameter, loaded, worked.state, hypers, step)
-    worked.write_back(step, number)
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a group's parameters have in common. `factor` is that of their gradients."""
+
+    optimizer: SpecOptimizer
+    place: int
+    route: str
+    hypers: Hypers
+    factor: float
+
+
+class _Member:
+    """A parameter whose states are there. `number` is that in the optimizer."""
+
+    def __init__(self, taken: _Taken, parameter: Tensor, number: int) -> None:
+        assert parameter.grad is not None
+        self.taken, self.parameter, self.gradient, self.number = taken, parameter, parameter.grad, number
+        optimizer, route = taken.optimizer, taken.route
+        self.state = optimizer.ready_state(route, parameter, self.gradient, taken.factor)
+        self.step = 1
+        if optimizer.counts_steps_of(route, parameter):
+            self.state["step"] += 1
+            self.step = int(self.state["step"].item())
+
+    @property
+    def cost(self) -> float:
+        """How long the step takes, in a unit of its own: by products, and a little for each element."""
+        matrices = set(self.taken.optimizer.matrices_of(self.taken.route, self.parameter))
+        return self.parameter.numel() * (1.0 + sum(map(min, matrices)))
+
+    @property
+    def key(self) -> object:
+        """What those have in common that one call can step; None where it can step no more than this one."""
+        taken, parameter = self.taken, self.parameter
+        is_small = parameter.device.type == "cpu" and parameter.numel() <= LARGEST_STACKED
+        if not is_small or taken.route not in taken.optimizer.stacks or taken.optimizer.view_of(parameter).steps:
+            return None
+        return taken.place, parameter.shape, parameter.dtype, self.gradient.dtype, self.step
+
+    def worked(self) -> tuple[Worked, Tensor]:
+        """What a step is computed with, and the gradient."""
+        optimizer, route = self.taken.optimizer, self.taken.route
+        worked = Worked(optimizer.precision, self.parameter, self.state, optimizer.states[route])
+        return worked, loaded_gradient(self.gradient, worked.parameter.dtype, self.taken.factor)
+
+    def step_alone(self) -> None:
+        optimizer, route, hypers = self.taken.optimizer, self.taken.route, self.taken.hypers
+        worked, gradient = self.worked()
+        view = optimizer.view_of(self.parameter)
+        if view.steps:
+            _step_matrices(optimizer, view, worked.parameter, gradient, worked.state, hypers, self.step)
+        else:
+            optimizer.update_parameter(route, worked.parameter, gradient, worked.state, hypers, self.step)
+        worked.write_back(self.step, self.number)
+
+
+def _stacks(members: Sequence[_Member]) -> Iterator[list[_Member]]:
+    """Those that are stepped by one call, in pieces of moderate size. Few of one kind are stepped one by one."""
+    kinds: dict[object, list[_Member]] = {}
+    for number, member in enumerate(members):
+        key = member.key
+        kinds.setdefault((number,) if key is None else key, []).append(member)
+    for found in kinds.values():
+        size = max(1, MOST_STACKED // found[0].parameter.numel()) if len(found) >= FEWEST_STACKED else 1
+        yield from (found[begin : begin + size] for begin in range(0, len(found), size))
+
+
+def _step_stack(members: Sequence[_Member]) -> None:
+    """Steps parameters of one kind as [parameters, …], by copies."""
+    taken = members[0].taken
+    worked, gradients = zip(*(member.worked() for member in members), strict=True)
+    names = [state.name for state in taken.optimizer.states[taken.route]]
+    parameters = torch.stack([each.parameter for each in worked])
+    states = {name: torch.stack([each.state[name] for each in worked]) for name in names}
+    taken.optimizer.update_parameter(
+        taken.route, parameters, torch.stack(gradients), states, taken.hypers, members[0].step
+    )
+    torch._foreach_copy_([each.parameter for each in worked], list(parameters.unbind()))
+    for name, state in states.items():
+        torch._foreach_copy_([each.state[name] for each in worked], list(state.unbind()))
+    for member, each in zip(members, worked, strict=True):
+        each.write_back(member.step, member.number)
 
 
 def _step_matrices(

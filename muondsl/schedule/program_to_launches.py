@@ -319,19 +319,21 @@ class _Planning:
         return inside, loads
 
     def _collect(self, value: ir.Value, inside: dict[ir.Value, None], loads: dict[ir.Value, str]) -> None:
-        """What has to be computed for a value, and what has to be loaded for that."""
-        if value in inside or value in loads:
-            return
-        tensor = self.places.of(value)
-        if tensor is not None:
-            loads[value] = tensor
-            return
-        definition = self.table[value]
-        if isinstance(definition.operation, ir.Input) or is_product(definition):
-            raise _Gone(value)
-        for operand in ir.operands(definition.operation):
-            self._collect(operand, inside, loads)
-        inside[value] = None
+        """What has to be computed for a value, and what has to be loaded for that, in the order in which it is read."""
+        waiting = [value]
+        while waiting:
+            value = waiting.pop()
+            if value in inside or value in loads:
+                continue
+            tensor = self.places.of(value)
+            if tensor is not None:
+                loads[value] = tensor
+                continue
+            definition = self.table[value]
+            if isinstance(definition.operation, ir.Input) or is_product(definition):
+                raise _Gone(value)
+            inside[value] = None
+            waiting += reversed(ir.operands(definition.operation))
 
     def _finish(self) -> None:
         """Stores what waits: results of products and of reductions, and what could not replace its old value before."""

@@ -16,7 +16,7 @@ from tests.runtime.subjects import Optimizer, every_generated_class, random, set
 
 SHAPE = (32, 48)
 COPIES = {"ProcrustesNewtonSchulz": 11}
-"""As many copies of a parameter in fp32 a step holds at most: this one, which iterates in fp64. All others hold 6."""
+"""As many copies of a parameter in fp32 a step holds at most: this one, which iterates in fp64. All others hold 8."""
 
 
 class LiveBytes(TorchDispatchMode):
@@ -81,5 +81,5 @@ def test_a_step_holds_a_few_copies_of_one_parameter_at_a_time(kind: Optimizer) -
     for route in kind.states:
         peak, left = peak_of_a_step(kind, route, 1)
         assert left == 0
-        assert peak <= COPIES.get(kind.__name__, 6) * size
+        assert peak <= COPIES.get(kind.__name__, 8) * size
         assert peak_of_a_step(kind, route, 4) == (peak, 0)

@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/walkthrough.md",
     "docs/authoring.md",
     "docs/compare.md",
+    "docs/cpu.md",
     "docs/gpu.md",
     "docs/checkpoints.md",
     "docs/mixed_precision.md",

@@ -1,0 +1,1 @@
+"""How long a step takes on this CPU, beside what others take for the same mathematics: `python -m benchmarks`."""
