@@ -13,7 +13,7 @@ from torch.nn import Parameter
 from benchmarks.parameter_sets import Shape
 from benchmarks.subjects import REFERENCE, Subject, parameters
 
-Step = Callable[[], float]
+TimedStep = Callable[[], float]
 
 
 @dataclass
@@ -52,7 +52,7 @@ def measure(
     but three at least, if they would take longer than the seconds.
     """
     found = {subject.name: Timed(subject.name) for subject in subjects}
-    steps: dict[str, Step] = {}
+    steps: dict[str, TimedStep] = {}
     members = {subject.name: parameters(shapes) for subject in subjects}
     for subject in subjects:
         progress(subject.name)
@@ -91,7 +91,7 @@ def reference_of(found: Sequence[Timed]) -> Timed:
     return next(each for each in found if each.subject == REFERENCE)
 
 
-def _with_gradients(step: Callable[[], object], members: Sequence[Parameter]) -> Step:
+def _with_gradients(step: Callable[[], object], members: Sequence[Parameter]) -> TimedStep:
     """A step that finds the gradients in their place, which some optimizers take away, and yields its seconds."""
     gradients = [each.grad for each in members]
 

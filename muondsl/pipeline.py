@@ -8,6 +8,7 @@ The plan is twofold: statements of torch for one parameter, and launches of Trit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages of one spec, each computed from the one before. Raises SpecError where the spec has errors."""
+    """The stages of one spec, each computed from the one before. Raises SpecError where the spec has errors. What two
+    stages need is computed once.
+    """
 
     source: Source
     directory: Path = Path()
@@ -65,6 +68,10 @@ class Pipeline:
         return lower(self.checked(), self.options.precision)
 
     def optimized(self) -> Step:
+        return self._optimized
+
+    @cached_property
+    def _optimized(self) -> Step:
         return optimize(self.program(), self.options.numerics)
 
     def plan(self) -> Plan:
@@ -74,6 +81,10 @@ class Pipeline:
 
     def launches(self) -> tuple[LaunchPlan, ...]:
         """The plan for GPUs, of the same optimized program; empty for a spec that computes in fp64."""
+        return self._launches
+
+    @cached_property
+    def _launches(self) -> tuple[LaunchPlan, ...]:
         numerics = self.options.numerics
         step = optimize_for_gpu(self.optimized(), numerics)
         return schedule_launches(step, is_faithful=numerics == "faithful")

@@ -42,7 +42,8 @@ class SpecOptimizer(Optimizer):
     of the spec, or `otherwise`. A group may state its own; a group that does not is divided by the routes of the spec,
     parameter by parameter. All hypers are live, and so is `maximize`: a step uses what the group holds when it begins.
     A step runs kernels of `launches` or, where `backend` says so, `update_parameter`. Gradients that GradScaler has
-    scaled are divided as they are read, and a step in which it has found inf or NaN changes nothing.
+    scaled are divided as they are read, and a step in which it has found inf or NaN changes nothing. `iterations` are
+    those of `update_parameter`, which on the routes of `stacks` also takes several parameters, [parameters, …].
     """
 
     fingerprint: ClassVar[str]

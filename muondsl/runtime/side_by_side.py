@@ -20,7 +20,8 @@ class Task:
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
-os.register_at_fork(after_in_child=_pools.clear)
+if hasattr(os, "register_at_fork"):  # where there are forks, which have none of the threads
+    os.register_at_fork(after_in_child=_pools.clear)
 
 
 def side_by_side(tasks: Sequence[Task]) -> None:

@@ -21,6 +21,7 @@ does, ten can lose everything.
 """
 
 LARGEST_FOLDED = 4.0
+"""The largest a that 16 bits bear on a diagonal: that of Keller Jordan, 3.4, but not that of Polar Express, 8.3."""
 
 WIDENED_COLUMNS = 1024
 """How many columns of a long panel are widened at a time, so that they stay in a cache of their core."""
@@ -76,7 +77,7 @@ def iterated(iteration: Iteration, x: Tensor) -> Tensor:
     form = torch_form(iteration, short, long, x.dtype, x.device)
     gram = _gram(iteration, x.dtype, x.device) if form == "gram" else None
     folds = iteration.folds_diagonal and (dtype.itemsize > 2 or _is_gentle(iteration))
-    operations = _read_operations(iteration.coefficients, gram, folds_diagonal=folds)
+    operations = _with_last_reads(iteration.coefficients, gram, folds_diagonal=folds)
     if form == "direct" and dtype != x.dtype:
         return _Run(x.to(dtype), dtype, is_given=False).result(operations).to(x.dtype)
     return _Run(x, dtype).result(operations)
@@ -86,7 +87,7 @@ Reads = tuple[tuple[Operation, tuple[str, ...]], ...]
 
 
 @cache
-def _read_operations(coefficients: tuple[Coefficients, ...], gram: Gram | None, *, folds_diagonal: bool) -> Reads:
+def _with_last_reads(coefficients: tuple[Coefficients, ...], gram: Gram | None, *, folds_diagonal: bool) -> Reads:
     """The operations, each with the squares that nothing behind it reads."""
     starts = gram.restarts if gram else range(len(coefficients))
     operations = steps_to_products(coefficients, starts, folds_diagonal=folds_diagonal)
@@ -132,7 +133,7 @@ class _Run:
         for index, piece in enumerate(self._pieces(self.panel)):
             x = piece.to(self.dtype)
             if index:
-                _sum(x.ndim)(out, x, x.mT, out=out)
+                _product_with_addend(x.ndim)(out, x, x.mT, out=out)
             else:
                 torch.matmul(x, x.mT, out=out)
 
@@ -143,7 +144,7 @@ class _Run:
             torch.matmul(left, right, out=out)
         else:
             addend = self.squares[operation.addend]
-            _sum(left.ndim)(addend, left, right, beta=operation.beta, alpha=operation.alpha, out=out)
+            _product_with_addend(left.ndim)(addend, left, right, beta=operation.beta, alpha=operation.alpha, out=out)
         if operation.gamma:
             self._add_identity(operation, left, out)
 
@@ -178,7 +179,7 @@ class _Run:
             torch.matmul(left, right, out=target)
         else:
             addend = x.mT if self.is_tall else x
-            _sum(x.ndim)(addend, left, right, beta=operation.beta, alpha=operation.alpha, out=target)
+            _product_with_addend(x.ndim)(addend, left, right, beta=operation.beta, alpha=operation.alpha, out=target)
 
     def _next_panel(self) -> Tensor:
         """Where the next panel goes: over the present one where that is widened piece by piece; never over x."""
@@ -192,6 +193,6 @@ class _Run:
         return (panel,) if self.dtype == panel.dtype else panel.split(WIDENED_COLUMNS, dim=-1)
 
 
-def _sum(ndim: int) -> torch._ops.OpOverloadPacket:
-    """The product with an addend, of matrices or of stacks of them."""
+def _product_with_addend(ndim: int) -> torch._ops.OpOverloadPacket:
+    """torch's β addend + α left right, of matrices or of stacks of them."""
     return torch.ops.aten.addmm if ndim == 2 else torch.ops.aten.baddbmm

@@ -26,6 +26,7 @@ LARGEST_STACKED = 128 * 128
 """Above these elements a copy costs more than a call."""
 
 FEWEST_STACKED = 8
+"""So many calls cost more than the copies into a stack and out of it."""
 
 MOST_STACKED = 2**18
 """The elements of a stack, which fit a cache, and leave some for other threads."""
@@ -38,10 +39,10 @@ def step_with_torch(optimizer: SpecOptimizer, chosen: Mapping[int, Sequence[Tens
     numbers = numbers_of(optimizer.param_groups)
     members: list[_Member] = []
     for place, parameters in chosen.items():
-        group = optimizer.param_groups[place]
-        hypers = {hyper.name: hyper.number(group[hyper.name]) for hyper in optimizer.hypers}
-        taken = _Taken(optimizer, place, group["route"], hypers, scaling.factor(group))
-        members += [_Member(taken, parameter, numbers[id(parameter)]) for parameter in parameters]
+        own = optimizer.param_groups[place]
+        hypers = {hyper.name: hyper.number(own[hyper.name]) for hyper in optimizer.hypers}
+        group = _Group(optimizer, place, own["route"], hypers, scaling.factor(own))
+        members += [_Member(group, parameter, numbers[id(parameter)]) for parameter in parameters]
     tasks: list[Task] = []
     for stack in _stacks(members):
         run = partial(_step_stack, stack) if len(stack) > 1 else stack[0].step_alone
@@ -53,7 +54,7 @@ def step_with_torch(optimizer: SpecOptimizer, chosen: Mapping[int, Sequence[Tens
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _Group:
     """What a group's parameters have in common. `factor` is that of their gradients."""
 
     optimizer: SpecOptimizer
@@ -66,11 +67,11 @@ class _Taken:
 class _Member:
     """A parameter whose states are there. `number` is that in the optimizer."""
 
-    def __init__(self, taken: _Taken, parameter: Tensor, number: int) -> None:
+    def __init__(self, group: _Group, parameter: Tensor, number: int) -> None:
         assert parameter.grad is not None
-        self.taken, self.parameter, self.gradient, self.number = taken, parameter, parameter.grad, number
-        optimizer, route = taken.optimizer, taken.route
-        self.state = optimizer.ready_state(route, parameter, self.gradient, taken.factor)
+        self.group, self.parameter, self.gradient, self.number = group, parameter, parameter.grad, number
+        optimizer, route = group.optimizer, group.route
+        self.state = optimizer.ready_state(route, parameter, self.gradient, group.factor)
         self.step = 1
         if optimizer.counts_steps_of(route, parameter):
             self.state["step"] += 1
@@ -79,26 +80,26 @@ class _Member:
     @property
     def cost(self) -> float:
         """How long the step takes, in a unit of its own: by products, and a little for each element."""
-        matrices = set(self.taken.optimizer.matrices_of(self.taken.route, self.parameter))
+        matrices = set(self.group.optimizer.matrices_of(self.group.route, self.parameter))
         return self.parameter.numel() * (1.0 + sum(map(min, matrices)))
 
     @property
     def key(self) -> object:
         """What those have in common that one call can step; None where it can step no more than this one."""
-        taken, parameter = self.taken, self.parameter
+        group, parameter = self.group, self.parameter
         is_small = parameter.device.type == "cpu" and parameter.numel() <= LARGEST_STACKED
-        if not is_small or taken.route not in taken.optimizer.stacks or taken.optimizer.view_of(parameter).steps:
+        if not is_small or group.route not in group.optimizer.stacks or group.optimizer.view_of(parameter).steps:
             return None
-        return taken.place, parameter.shape, parameter.dtype, self.gradient.dtype, self.step
+        return group.place, parameter.shape, parameter.dtype, self.gradient.dtype, self.step
 
     def worked(self) -> tuple[Worked, Tensor]:
         """What a step is computed with, and the gradient."""
-        optimizer, route = self.taken.optimizer, self.taken.route
+        optimizer, route = self.group.optimizer, self.group.route
         worked = Worked(optimizer.precision, self.parameter, self.state, optimizer.states[route])
-        return worked, loaded_gradient(self.gradient, worked.parameter.dtype, self.taken.factor)
+        return worked, loaded_gradient(self.gradient, worked.parameter.dtype, self.group.factor)
 
     def step_alone(self) -> None:
-        optimizer, route, hypers = self.taken.optimizer, self.taken.route, self.taken.hypers
+        optimizer, route, hypers = self.group.optimizer, self.group.route, self.group.hypers
         worked, gradient = self.worked()
         view = optimizer.view_of(self.parameter)
         if view.steps:
@@ -121,13 +122,13 @@ def _stacks(members: Sequence[_Member]) -> Iterator[list[_Member]]:
 
 def _step_stack(members: Sequence[_Member]) -> None:
     """Steps parameters of one kind as [parameters, …], by copies."""
-    taken = members[0].taken
+    group = members[0].group
     worked, gradients = zip(*(member.worked() for member in members), strict=True)
-    names = [state.name for state in taken.optimizer.states[taken.route]]
+    names = [state.name for state in group.optimizer.states[group.route]]
     parameters = torch.stack([each.parameter for each in worked])
     states = {name: torch.stack([each.state[name] for each in worked]) for name in names}
-    taken.optimizer.update_parameter(
-        taken.route, parameters, torch.stack(gradients), states, taken.hypers, members[0].step
+    group.optimizer.update_parameter(
+        group.route, parameters, torch.stack(gradients), states, group.hypers, members[0].step
     )
     torch._foreach_copy_([each.parameter for each in worked], list(parameters.unbind()))
     for name, state in states.items():
