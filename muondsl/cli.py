@@ -1,6 +1,6 @@
 """The command line. Diagnostics go to standard error and make the exit status 1; nothing else is decided here.
 
-What looks at GPUs is in `gpu_commands.py`, what converts checkpoints in `checkpoint_commands.py`.
+Those that need more than a few lines stand in files of their own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from muondsl.conversion.finding import ConversionError
 from muondsl.cost.errors import CostError
 from muondsl.diagnostics.spec_error import SpecError
 from muondsl.diff_command import diff
-from muondsl.gpu_commands import cost, inspect, tune
+from muondsl.gpu_commands import cost, inspect
 from muondsl.list_command import list_family
 from muondsl.new_command import new
+from muondsl.tune_command import tune
 
 if TYPE_CHECKING:
     from muondsl.diagnostics.diagnostic import Diagnostic

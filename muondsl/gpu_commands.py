@@ -1,4 +1,4 @@
-"""Commands that look at GPUs: what kernels compile to, what a step costs, which tiles are fastest."""
+"""Commands that look at GPUs that need not be there: what kernels compile to, what a step costs."""
 
 from __future__ import annotations
 
@@ -53,22 +53,6 @@ def _inspections(
 
     targets = [find_target(name) for name in target_names or TARGETS]
     return [one for spec in specs for one in inspect_class(load(spec, numerics=numerics, precision=precision), targets)]
-
-
-@click.command()
-@click.option("-o", "--output", type=SPEC, default=Path("tiles.json"), show_default=True, help="The file.")
-def tune(output: Path) -> None:
-    """Measure tiles of products on this machine's GPU, and add the fastest to a file that MUONDSL_TILES may name."""
-    from muondsl.aot.tune import tune_device
-    from muondsl.runtime.tuned_tiles import MalformedTilesError, TunedTiles, read_tiles
-
-    try:
-        before = read_tiles(output) if output.exists() else TunedTiles()
-    except MalformedTilesError as error:
-        raise click.ClickException(str(error)) from error
-    tuned = before.updated(tune_device(report=click.echo))
-    output.write_text(tuned.to_json(), "utf-8")
-    click.echo(f"{output.as_posix()} written; set MUONDSL_TILES={output.as_posix()} to use it")
 
 
 @click.command()

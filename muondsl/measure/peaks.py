@@ -49,11 +49,11 @@ def threads_of_torch(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def product_rate(dtype: torch.dtype, side: int = SIDE) -> float:
+def product_rate(dtype: torch.dtype) -> float:
     """FLOP/s of products of two square matrices."""
-    left, right = (torch.randn(side, side).to(dtype) for _ in range(2))
+    left, right = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
-    return 2 * side**3 / median_seconds(lambda: torch.mm(left, right, out=out))
+    return 2 * SIDE**3 / median_seconds(lambda: torch.mm(left, right, out=out))
 
 
 def bandwidth() -> float:

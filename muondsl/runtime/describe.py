@@ -13,9 +13,9 @@ from muondsl.runtime.addresses import StepMember, member_fold, table_names
 from muondsl.runtime.amp import gradient_dtype
 from muondsl.runtime.backend import Bucket, Choice, Numbered, architecture_of
 from muondsl.runtime.batch import Batch
+from muondsl.runtime.choose_products import Products, choose_products
 from muondsl.runtime.launch import Launch
 from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
-from muondsl.runtime.torch_iteration import product_dtype, torch_form
 from muondsl.runtime.workspace import Arena
 
 if TYPE_CHECKING:
@@ -117,10 +117,19 @@ def _iterated(optimizer: SpecOptimizer, route: str, found: Numbered) -> Iterator
         forms = []
         for iteration in optimizer.iterations[route]:
             own = torch.promote_types(iteration.dtype, dtype) if iteration.dtype == torch.float32 else iteration.dtype
-            multiplied = product_dtype(own, device)
-            products = f", by products in {_word(multiplied)}" if multiplied != own else ""
-            forms.append(f"{torch_form(iteration, min(matrix), max(matrix), own, device)} in {_word(own)}{products}")
+            products = choose_products(iteration, min(matrix), max(matrix), own, device)
+            forms.append(_multiplied(products, own))
         yield "  " + "  ".join([f"{count} of {' × '.join(map(str, matrix))}", *forms])
+
+
+def _multiplied(products: Products, dtype: torch.dtype) -> str:
+    """In the words of a form: gram in bfloat16, by products in float32, symmetric ones in panels of 192 rows."""
+    words = [f"{products.form} in {_word(dtype)}"]
+    if products.dtype != dtype:
+        words.append(f"by products in {_word(products.dtype)}")
+    if panels := sorted({products.outer_panel, products.square_panel} - {0}):
+        words.append(f"symmetric ones in panels of {' and '.join(map(str, panels))} rows")
+    return ", ".join(words)
 
 
 def _shapes(members: Sequence[StepMember], batches: Sequence[Batch]) -> Iterator[str]:

@@ -11,7 +11,6 @@ An entry holds for products whose result has a shorter side of `from_side` or mo
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -19,11 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from muondsl.runtime.json_rows import Row, read_rows, to_file
 from muondsl.runtime.tiles import ARCHITECTURES, Tile
 
-FORMAT = "muondsl tiles 1"
-VARIABLE = "MUONDSL_TILES"
-DTYPES = ("bfloat16", "float16", "float32")
+TILES_FORMAT = "muondsl tiles 1"
+TILES_VARIABLE = "MUONDSL_TILES"
+TILE_DTYPES = ("bfloat16", "float16", "float32")
 
 _TILE_FIELDS = tuple(field.name for field in fields(Tile))
 
@@ -66,119 +66,58 @@ class TunedTiles:
         return TunedTiles(tuple(entries[key] for key in sorted(entries)))
 
     def to_json(self) -> str:
-        rows = [json.dumps(_to_row(entry)) for entry in self.entries]
-        body = ",\n".join(f"  {row}" for row in rows)
-        return f'{{"format": "{FORMAT}",\n "tiles": [\n{body}\n ]}}\n'
+        return to_file(TILES_FORMAT, "tiles", map(_to_row, self.entries))
 
 
 @cache
 def tuned_tiles() -> TunedTiles:
     """Those of the file that the environment names in MUONDSL_TILES, read once; none without it."""
-    path = os.environ.get(VARIABLE)
+    path = os.environ.get(TILES_VARIABLE)
     return read_tiles(Path(path)) if path else TunedTiles()
 
 
 def read_tiles(path: Path) -> TunedTiles:
     """Raises MalformedTilesError, with the file and the entry, for what is not as `to_json` writes it."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MalformedTilesError(f"cannot read tiles from {path}: {error}") from error
-    except json.JSONDecodeError as error:
-        raise MalformedTilesError(f"{path} is not JSON: {error}") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("tiles"), list):
-        raise MalformedTilesError(f'{path} is not a file of tiles: it should be {{"format": "{FORMAT}", "tiles": […]}}')
     entries: dict[tuple[str, str, bool, int], TunedTile] = {}
-    for number, row in enumerate(data["tiles"], 1):
-        entry = _Row(f"{path}, entry {number}", row).to_entry()
+    for row in read_rows(path, TILES_FORMAT, "tiles", MalformedTilesError):
+        entry = _to_entry(row)
         if entry.key in entries:
-            raise MalformedTilesError(f"{path}, entry {number}: an entry before it is for the same products")
+            raise row.error("an entry before it is for the same products")
         entries[entry.key] = entry
     return TunedTiles(tuple(entries.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One object of the file. Its methods raise MalformedTilesError with the place."""
+def _to_entry(row: Row) -> TunedTile:
+    row.check_names({"architecture", "dtype", "is_symmetric", "from_side", "device", "milliseconds", *_TILE_FIELDS})
+    entry = TunedTile(
+        architecture=row.choice("architecture", ARCHITECTURES),
+        dtype=row.choice("dtype", TILE_DTYPES),
+        is_symmetric=row.flag("is_symmetric"),
+        from_side=row.integer("from_side", 0),
+        tile=_to_tile(row),
+        device=row.text("device") if "device" in row.row else "",
+        milliseconds=row.number("milliseconds") if "milliseconds" in row.row else 0.0,
+    )
+    if entry.is_symmetric and entry.tile.block_m != entry.tile.block_n:
+        raise row.error("block_m and block_n should be equal in a symmetric product")
+    if entry.tile.splits_diagonal and min(entry.tile.block_m, entry.tile.block_n) < 32:
+        raise row.error("splits_diagonal needs blocks of 32 at least")
+    if entry.tile.registers is not None and entry.architecture.startswith("gfx"):
+        raise row.error("registers cannot be limited on gfx942")
+    return entry
 
-    place: str
-    row: Any
 
-    def to_entry(self) -> TunedTile:
-        if not isinstance(self.row, dict):
-            raise self.error("should be an object")
-        known = {"architecture", "dtype", "is_symmetric", "from_side", "device", "milliseconds", *_TILE_FIELDS}
-        if unknown := sorted(set(self.row) - known):
-            raise self.error(f"has unknown entries: {', '.join(unknown)}")
-        entry = TunedTile(
-            architecture=self.choice("architecture", ARCHITECTURES),
-            dtype=self.choice("dtype", DTYPES),
-            is_symmetric=self.flag("is_symmetric"),
-            from_side=self.integer("from_side", 0),
-            tile=self.tile(),
-            device=str(self.row.get("device", "")),
-            milliseconds=self.number("milliseconds"),
-        )
-        if entry.is_symmetric and entry.tile.block_m != entry.tile.block_n:
-            raise self.error("block_m and block_n should be equal in a symmetric product")
-        if entry.tile.splits_diagonal and min(entry.tile.block_m, entry.tile.block_n) < 32:
-            raise self.error("splits_diagonal needs blocks of 32 at least")
-        if entry.tile.registers is not None and entry.architecture.startswith("gfx"):
-            raise self.error("registers cannot be limited on gfx942")
-        return entry
-
-    def tile(self) -> Tile:
-        return Tile(
-            block_m=self.power_of_two("block_m", 16, 256),
-            block_n=self.power_of_two("block_n", 16, 256),
-            block_k=self.power_of_two("block_k", 16, 256),
-            warps=self.power_of_two("warps", 1, 16),
-            stages=self.integer("stages", 1, 8),
-            uses_descriptors="uses_descriptors" in self.row and self.flag("uses_descriptors"),
-            splits_diagonal="splits_diagonal" in self.row and self.flag("splits_diagonal"),
-            registers=None if self.row.get("registers") is None else self.integer("registers", 32, 512),
-        )
-
-    def choice(self, name: str, known: Iterable[str]) -> str:
-        value = self.value(name)
-        if value not in tuple(known):
-            raise self.error(f"{name} should be one of {', '.join(known)} but is: {value!r}")
-        return str(value)
-
-    def power_of_two(self, name: str, least: int, greatest: int) -> int:
-        value = self.integer(name)
-        if value.bit_count() != 1 or not least <= value <= greatest:
-            raise self.error(f"{name} should be a power of two between {least} and {greatest} but is: {value}")
-        return value
-
-    def integer(self, name: str, least: int | None = None, greatest: int | None = None) -> int:
-        value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.error(f"{name} should be an integer but is: {value!r}")
-        if (least is not None and value < least) or (greatest is not None and value > greatest):
-            bounds = f"at least {least}" if greatest is None else f"between {least} and {greatest}"
-            raise self.error(f"{name} should be {bounds} but is: {value}")
-        return value
-
-    def number(self, name: str) -> float:
-        value = self.row.get(name, 0.0)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"{name} should be a number but is: {value!r}")
-        return float(value)
-
-    def flag(self, name: str) -> bool:
-        value = self.value(name)
-        if not isinstance(value, bool):
-            raise self.error(f"{name} should be true or false but is: {value!r}")
-        return value
-
-    def value(self, name: str) -> Any:
-        if name not in self.row:
-            raise self.error(f"has no {name}")
-        return self.row[name]
-
-    def error(self, problem: str) -> MalformedTilesError:
-        return MalformedTilesError(f"{self.place}: {problem}")
+def _to_tile(row: Row) -> Tile:
+    return Tile(
+        block_m=row.power_of_two("block_m", 16, 256),
+        block_n=row.power_of_two("block_n", 16, 256),
+        block_k=row.power_of_two("block_k", 16, 256),
+        warps=row.power_of_two("warps", 1, 16),
+        stages=row.integer("stages", 1, 8),
+        uses_descriptors="uses_descriptors" in row.row and row.flag("uses_descriptors"),
+        splits_diagonal="splits_diagonal" in row.row and row.flag("splits_diagonal"),
+        registers=None if row.row.get("registers") is None else row.integer("registers", 32, 512),
+    )
 
 
 def _to_row(entry: TunedTile) -> Mapping[str, Any]:

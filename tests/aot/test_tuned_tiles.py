@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from muondsl.runtime.tiles import Tile
-from muondsl.runtime.tuned_tiles import FORMAT, MalformedTilesError, TunedTile, TunedTiles, read_tiles, tuned_tiles
+from muondsl.runtime.tuned_tiles import (
+    TILES_FORMAT,
+    MalformedTilesError,
+    TunedTile,
+    TunedTiles,
+    read_tiles,
+    tuned_tiles,
+)
 
 ROW: dict[str, Any] = {
     "architecture": "sm_90",
@@ -28,7 +35,7 @@ TILE = Tile(128, 128, 64, warps=8, stages=3, uses_descriptors=True)
 
 def written(path: Path, *rows: Any) -> Path:
     file = path / "tiles.json"
-    file.write_text(json.dumps({"format": FORMAT, "tiles": list(rows)}), "utf-8")
+    file.write_text(json.dumps({"format": TILES_FORMAT, "tiles": list(rows)}), "utf-8")
     return file
 
 
