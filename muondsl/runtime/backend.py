@@ -127,8 +127,9 @@ Numbered = list[tuple[int, Tensor]]
 class Backend:
     """Steps the parameters of an optimizer that Triton takes, and says which it leaves.
 
-    Plans are kept for the sets of parameters that have had gradients, and one arena a device. All of it can be made
-    anew at any time: nothing here is state of the optimizer.
+    Plans are kept for the sets of parameters that have had gradients, one arena a device, and for the torch path the
+    bytes that kinds of parameters have needed. All of it can be made anew at any time: nothing here is state of the
+    optimizer.
     """
 
     def __init__(self, options: BackendOptions) -> None:
@@ -137,6 +138,7 @@ class Backend:
         self._plans: OrderedDict[Any, tuple[StepPlan | None, frozenset[int]]] = OrderedDict()
         self._arenas: dict[torch.device, Arena] = {}
         self._captured: list[tuple[StepPlan, object, Arena]] = []
+        self.needed: dict[object, int] = {}
 
     def choice(self, optimizer: SpecOptimizer, route: str, parameter: Tensor) -> Choice:
         bucket = (route, parameter.device, parameter.dtype, gradient_dtype(parameter))

@@ -49,8 +49,8 @@ class Products:
 
 
 def choose_products(iteration: Iteration, short: int, long: int, dtype: torch.dtype, device: torch.device) -> Products:
-    """Those of a matrix of these sizes in `dtype`."""
-    return _cheapest(iteration, short, long, dtype, this_processor() if device.type == "cpu" else None)
+    """Those of a matrix of these sizes in `dtype`. One on the device `meta` stands in for one on a CPU."""
+    return _cheapest(iteration, short, long, dtype, this_processor() if device.type in ("cpu", "meta") else None)
 
 
 @cache

@@ -16,6 +16,7 @@ from muondsl.runtime.batch import Batch
 from muondsl.runtime.choose_products import Products, choose_products
 from muondsl.runtime.launch import Launch
 from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
+from muondsl.runtime.torch_path import FEWEST_STACKED, most_stacked
 from muondsl.runtime.workspace import Arena
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def describe(optimizer: SpecOptimizer) -> str:
             paragraphs.append([_heading(title, taken, choice)])
         if taken and choice.backend == "triton":
             paragraphs[-1] += _plan(optimizer, route, device, taken)
-        elif taken and route in optimizer.iterations:
-            paragraphs[-1] += _iterated(optimizer, route, taken)
+        elif taken:
+            paragraphs[-1] += _torch_path(optimizer, route, taken)
     return "\n\n".join("\n".join(lines) for lines in paragraphs)
 
 
@@ -106,20 +107,27 @@ def _plan(optimizer: SpecOptimizer, route: str, device: torch.device, found: Num
     yield from _launches(launches)
 
 
-def _iterated(optimizer: SpecOptimizer, route: str, found: Numbered) -> Iterator[str]:
-    """Shapes, and how their iterations are multiplied by torch."""
+def _torch_path(optimizer: SpecOptimizer, route: str, found: Numbered) -> Iterator[str]:
+    """How iterations are multiplied by torch, shape by shape, and on a CPU what is stepped together."""
+    device, dtype = found[0][1].device, found[0][1].dtype
     matrices = Counter(
-        (matrix, parameter.dtype, parameter.device)
+        (matrix, most_stacked(optimizer, route, parameter))
         for _, parameter in found
         for matrix in optimizer.matrices_of(route, parameter)
     )
-    for (matrix, dtype, device), count in matrices.items():
-        forms = []
-        for iteration in optimizer.iterations[route]:
+    for (matrix, stacked), count in matrices.items():
+        parts = [f"{count} of {' × '.join(map(str, matrix))}"]
+        for iteration in optimizer.iterations.get(route, ()):
             own = torch.promote_types(iteration.dtype, dtype) if iteration.dtype == torch.float32 else iteration.dtype
-            products = choose_products(iteration, min(matrix), max(matrix), own, device)
-            forms.append(_multiplied(products, own))
-        yield "  " + "  ".join([f"{count} of {' × '.join(map(str, matrix))}", *forms])
+            parts.append(_multiplied(choose_products(iteration, min(matrix), max(matrix), own, device), own))
+        if stacked > 1 and count >= FEWEST_STACKED:
+            parts.append(f"stacks of {min(count, stacked)}")
+        if len(parts) > 1:
+            yield "  " + "  ".join(parts)
+    if device.type == "cpu" and torch.get_num_threads() > 1 and len(found) > 1:
+        workspace = optimizer.backend.options.workspace
+        bound = "" if workspace is None else f" in {_bytes(workspace)}"
+        yield f"  side by side on {torch.get_num_threads()} threads{bound}"
 
 
 def _multiplied(products: Products, dtype: torch.dtype) -> str:

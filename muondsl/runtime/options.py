@@ -13,9 +13,9 @@ class Options(TypedDict, total=False):
 
     `backend`: `triton`, `torch`, or `auto`, the default, which is Triton for parameters that it can step on a GPU.
     `capturable`: a step may be captured in a CUDA graph; hypers that are tensors stay on the device. `workspace`: no
-    more bytes than that are used between the launches of a step. `views`: by name, or glob, of a parameter the
-    logical matrices in it, such as `split(3)`, in place of the views of the spec. `roles`: by name, or glob, the
-    role that decides its route, such as `embedding`.
+    more bytes than that are used between the launches of a step or, on a CPU, held by its operations at one time.
+    `views`: by name, or glob, of a parameter the logical matrices in it, such as `split(3)`, in place of the views of
+    the spec. `roles`: by name, or glob, the role that decides its route, such as `embedding`.
 
     `maximize`: steps go along the gradient instead of against it; an entry of each group. `master_weights`: parameters
     in bf16 and fp16 have a copy in fp32 among their states, on which steps are computed with all states in fp32, and of

@@ -13,10 +13,11 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`cost` is in any unit that all of them share."""
+    """`cost` is in any unit that all of them share. `needed` are bytes of memory, if they are bounded."""
 
     cost: float
     run: Callable[[], None]
+    needed: int = 0
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -24,18 +25,20 @@ if hasattr(os, "register_at_fork"):  # where there are forks, which have none of
     os.register_at_fork(after_in_child=_pools.clear)
 
 
-def side_by_side(tasks: Sequence[Task]) -> None:
-    """Runs all, with as many threads as the caller gives torch. A task that costs more than its share of them, or has
-    no other beside it, gets all threads; the others get one each. What one of them raises is raised when all have
-    ended.
+def side_by_side(tasks: Sequence[Task], workspace: int | None = None) -> None:
+    """Runs all, with as many threads as the caller gives torch. A task that costs more than its share of them, needs
+    more than its share of the workspace, or has no other beside it, gets all threads; the others get one each. What one
+    of them raises is raised when all have ended.
     """
     threads = torch.get_num_threads()
     share = sum(task.cost for task in tasks) / threads
-    small = [task for task in tasks if task.cost <= share]
-    alone = tasks if threads == 1 or len(small) < threads else [task for task in tasks if task.cost > share]
+    bound = float("inf") if workspace is None else workspace / threads
+    small = [task for task in tasks if task.cost <= share and task.needed <= bound]
+    chosen = set(map(id, small)) if threads > 1 and len(small) >= threads else set()
+    alone = [task for task in tasks if id(task) not in chosen]
     for task in alone:
         task.run()
-    if alone is tasks:
+    if not chosen:
         return
     waiting = deque(sorted(small, key=lambda task: -task.cost))
     torch.set_num_threads(1)

@@ -13,8 +13,10 @@ from muondsl.runtime.choose_products import Products, choose_products
 from muondsl.runtime.forms import Operation
 from muondsl.runtime.iteration import Iteration
 
-WIDENED_COLUMNS = 512
-"""How many columns of a long panel are widened at a time, so that they stay in a cache of their core."""
+WIDENED_COLUMNS = (128, 512)
+"""How many columns of a long panel are widened at a time: as many as it has rows, but enough to be worth the calls, and
+no more than stay in a cache of their core.
+"""
 
 
 def iterated(iteration: Iteration, x: Tensor) -> Tensor:
@@ -41,7 +43,7 @@ class _Run:
         self.is_tall = x.mT.is_contiguous() and not x.is_contiguous()
         self.squares: dict[str, Tensor] = {}
         self.free: list[Tensor] = []
-        self.spare: Tensor | None = None
+        self.spare: list[Tensor] = []
 
     def result(self) -> Tensor:
         for operation, unread in self.products.operations:
@@ -116,15 +118,23 @@ class _Run:
         _fill(target, left, right, addend=addend, beta=operation.beta, alpha=operation.alpha)
 
     def _next_panel(self) -> Tensor:
-        """Where the next panel goes: over the present one where that is widened piece by piece; never over x."""
+        """Where the next panel goes: over the present one where that is widened piece by piece; never over x. Those of
+        a square matrix share memory with its squares.
+        """
         if self.dtype != self.panel.dtype and not self.is_given:
             return self.panel
-        new = torch.empty_like(self.panel) if self.spare is None else self.spare
-        self.spare = None if self.is_given else self.panel
+        rows, cols = self.panel.shape[-2:]
+        spare = self.free if rows == cols and self.dtype == self.panel.dtype and not self.is_tall else self.spare
+        new = spare.pop() if spare else torch.empty_like(self.panel)
+        if not self.is_given:
+            spare.append(self.panel)
         return new
 
     def _pieces(self, panel: Tensor) -> tuple[Tensor, ...]:
-        return (panel,) if self.dtype == panel.dtype else panel.split(WIDENED_COLUMNS, dim=-1)
+        if self.dtype == panel.dtype:
+            return (panel,)
+        columns = min(WIDENED_COLUMNS[1], max(WIDENED_COLUMNS[0], panel.shape[-2]))
+        return torch.split(panel, columns, dim=-1)
 
 
 def _fill(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from muondsl.runtime.amp import Scaling, loaded_gradient
 from muondsl.runtime.declarations import HyperValue
+from muondsl.runtime.live_bytes import LiveBytes
 from muondsl.runtime.numbers import numbers_of
 from muondsl.runtime.precision import Worked
 from muondsl.runtime.side_by_side import Task, side_by_side
@@ -44,13 +46,19 @@ def step_with_torch(optimizer: SpecOptimizer, chosen: Mapping[int, Sequence[Tens
         group = _Group(optimizer, place, own["route"], hypers, scaling.factor(own))
         members += [_Member(group, parameter, numbers[id(parameter)]) for parameter in parameters]
     tasks: list[Task] = []
-    for stack in _stacks(members):
-        run = partial(_step_stack, stack) if len(stack) > 1 else stack[0].step_alone
+    workspace = optimizer.backend.options.workspace
+    for stack in _stacks(members, None if workspace is None else workspace // torch.get_num_threads()):
         if stack[0].parameter.device.type == "cpu":
-            tasks.append(Task(len(stack) * stack[0].cost, run))
+            needed = 0 if workspace is None else _needed(stack)
+            tasks.append(Task(len(stack) * stack[0].cost, partial(_step_together, stack), needed))
+            if workspace is not None and needed > workspace:
+                raise RuntimeError(
+                    f"a parameter of size {tuple(stack[0].parameter.shape)} needs {needed} bytes while it is stepped, "
+                    f"but workspace is {workspace}"
+                )
         else:
-            run()
-    side_by_side(tasks)
+            _step_together(stack)
+    side_by_side(tasks, workspace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +73,23 @@ class _Group:
 
 
 class _Member:
-    """A parameter whose states are there. `number` is that in the optimizer."""
+    """A parameter whose states are there. `number` is that in the optimizer, `step` that of the step to be taken."""
 
     def __init__(self, group: _Group, parameter: Tensor, number: int) -> None:
         assert parameter.grad is not None
         self.group, self.parameter, self.gradient, self.number = group, parameter, parameter.grad, number
         optimizer, route = group.optimizer, group.route
-        self.state = optimizer.ready_state(route, parameter, self.gradient, group.factor)
-        self.step = 1
-        if optimizer.counts_steps_of(route, parameter):
-            self.state["step"] += 1
-            self.step = int(self.state["step"].item())
+        self.view = optimizer.view_of(parameter)
+        self.state: Mapping[str, Tensor] = optimizer.ready_state(route, parameter, self.gradient, group.factor)
+        self.counts = optimizer.counts_steps_of(route, parameter)
+        self.step = int(self.state["step"].item()) + 1 if self.counts else 1
+
+    def on_meta(self) -> _Member:
+        """The same without memory."""
+        found = copy(self)
+        found.parameter, found.gradient = self.parameter.detach().to("meta"), self.gradient.to("meta")
+        found.state = {name: each.to("meta") for name, each in self.state.items()}
+        return found
 
     @property
     def cost(self) -> float:
@@ -87,10 +101,15 @@ class _Member:
     def key(self) -> object:
         """What those have in common that one call can step; None where it can step no more than this one."""
         group, parameter = self.group, self.parameter
-        is_small = parameter.device.type == "cpu" and parameter.numel() <= LARGEST_STACKED
-        if not is_small or group.route not in group.optimizer.stacks or group.optimizer.view_of(parameter).steps:
+        if most_stacked(group.optimizer, group.route, parameter) == 1:
             return None
         return group.place, parameter.shape, parameter.dtype, self.gradient.dtype, self.step
+
+    @property
+    def layout(self) -> object:
+        """What decides how much memory a step takes."""
+        tensors = (self.parameter, self.gradient, *self.state.values())
+        return self.group.route, str(self.view), tuple((each.shape, each.stride(), each.dtype) for each in tensors)
 
     def worked(self) -> tuple[Worked, Tensor]:
         """What a step is computed with, and the gradient."""
@@ -101,23 +120,59 @@ class _Member:
     def step_alone(self) -> None:
         optimizer, route, hypers = self.group.optimizer, self.group.route, self.group.hypers
         worked, gradient = self.worked()
-        view = optimizer.view_of(self.parameter)
-        if view.steps:
-            _step_matrices(optimizer, view, worked.parameter, gradient, worked.state, hypers, self.step)
+        if self.view.steps:
+            _step_matrices(optimizer, self.view, worked.parameter, gradient, worked.state, hypers, self.step)
         else:
             optimizer.update_parameter(route, worked.parameter, gradient, worked.state, hypers, self.step)
+        self.finish(worked)
+
+    def finish(self, worked: Worked) -> None:
         worked.write_back(self.step, self.number)
+        if self.counts:
+            self.state["step"] += 1
 
 
-def _stacks(members: Sequence[_Member]) -> Iterator[list[_Member]]:
-    """Those that are stepped by one call, in pieces of moderate size. Few of one kind are stepped one by one."""
+def most_stacked(optimizer: SpecOptimizer, route: str, parameter: Tensor) -> int:
+    """How many of one kind may be stepped by one call; 1 where no two may."""
+    is_small = parameter.device.type == "cpu" and parameter.numel() <= LARGEST_STACKED
+    if not is_small or route not in optimizer.stacks or optimizer.view_of(parameter).steps:
+        return 1
+    return MOST_STACKED // parameter.numel()
+
+
+def _stacks(members: Sequence[_Member], bound: int | None) -> Iterator[list[_Member]]:
+    """Those that are stepped by one call, in pieces of moderate size that need no more bytes than the bound. Few of one
+    kind are stepped one by one.
+    """
     kinds: dict[object, list[_Member]] = {}
     for number, member in enumerate(members):
         key = member.key
         kinds.setdefault((number,) if key is None else key, []).append(member)
     for found in kinds.values():
-        size = max(1, MOST_STACKED // found[0].parameter.numel()) if len(found) >= FEWEST_STACKED else 1
+        group, parameter = found[0].group, found[0].parameter
+        size = most_stacked(group.optimizer, group.route, parameter) if len(found) >= FEWEST_STACKED else 1
+        if size > 1 and bound is not None:
+            size = max(1, min(size, len(found)) * bound // max(1, _needed(found[:size])))
         yield from (found[begin : begin + size] for begin in range(0, len(found), size))
+
+
+def _needed(stack: Sequence[_Member]) -> int:
+    """The bytes that are asked for at the height of a step."""
+    known = stack[0].group.optimizer.backend.needed
+    key = (len(stack), stack[0].layout)
+    if key not in known:
+        without_memory = [member.on_meta() for member in stack]
+        with LiveBytes() as live:
+            _step_together(without_memory)
+        known[key] = live.peak
+    return known[key]
+
+
+def _step_together(stack: Sequence[_Member]) -> None:
+    if len(stack) > 1:
+        _step_stack(stack)
+    else:
+        stack[0].step_alone()
 
 
 def _step_stack(members: Sequence[_Member]) -> None:
@@ -134,7 +189,7 @@ def _step_stack(members: Sequence[_Member]) -> None:
     for name, state in states.items():
         torch._foreach_copy_([each.state[name] for each in worked], list(state.unbind()))
     for member, each in zip(members, worked, strict=True):
-        each.write_back(member.step, member.number)
+        member.finish(each)
 
 
 def _step_matrices(

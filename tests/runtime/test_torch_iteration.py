@@ -139,21 +139,30 @@ def test_every_form_in_sixteen_bits_is_as_accurate_as_torch(
 
 
 def test_describe_says_which_form_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = ((64, 64), (96, 512), (1536, 512))
+    sizes = (*((64, 64),) * 9, (96, 512), (1536, 512))
     parameters = [torch.nn.Parameter(torch.zeros(each)) for each in sizes]
-    optimizer = TorchMuon([{"params": parameters, "route": "matrix"}])
-    with_units(monkeypatch, has_any=False)
-    assert optimizer.describe().splitlines()[-3:] == [
-        "  1 of 64 × 64  direct in bfloat16, by products in float32",
-        "  1 of 96 × 512  gram in bfloat16, by products in float32",
-        "  1 of 1536 × 512  gram in bfloat16, by products in float32, symmetric ones in panels of 128 rows",
-    ]
-    with_units(monkeypatch, has_any=True)
-    assert optimizer.describe().splitlines()[-3:-1] == [
-        "  1 of 64 × 64  direct in bfloat16",
-        "  1 of 96 × 512  direct in bfloat16",
-    ]
-    assert "×" not in muondsl.load("specs/torch_muon.muon", numerics="faithful")(parameters).describe()
+    groups = [{"params": parameters, "route": "matrix"}]
+    optimizer = TorchMuon(groups, workspace=3 << 20)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with_units(monkeypatch, has_any=False)
+        assert optimizer.describe().splitlines()[-4:] == [
+            "  9 of 64 × 64  direct in bfloat16, by products in float32  stacks of 9",
+            "  1 of 96 × 512  gram in bfloat16, by products in float32",
+            "  1 of 1536 × 512  gram in bfloat16, by products in float32, symmetric ones in panels of 128 rows",
+            "  side by side on 2 threads in 3 MiB",
+        ]
+        with_units(monkeypatch, has_any=True)
+        assert optimizer.describe().splitlines()[-4:-2] == [
+            "  9 of 64 × 64  direct in bfloat16  stacks of 9",
+            "  1 of 96 × 512  direct in bfloat16",
+        ]
+        faithful = muondsl.load("specs/torch_muon.muon", numerics="faithful")(groups).describe()
+        assert faithful.splitlines()[-1] == "  side by side on 2 threads"
+        assert "×" not in faithful
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
