@@ -21,6 +21,7 @@ from muondsl.emit.words import class_text, default_text, docstring, hypers_of_ot
 from muondsl.ir import program as ir
 from muondsl.ir import scalar as sc
 from muondsl.ir.reserved import KEYWORDS, LOCALS
+from muondsl.ir.types import MATRIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,6 +121,7 @@ def _context(spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], head
             for each in spec.checkpoints
         ],
         "counts_steps": _routes_text(counting),
+        "elementwise": _routes_text([each["route"] for each in updates if each["is_elementwise"]]),
         "stacks": _routes_text([] if is_faithful else [each["route"] for each in updates if each["takes_stacks"]]),
     }
 
@@ -236,6 +238,7 @@ def _update(
         "states": [_state(state) for state in program.states],
         "iterations": _iterations(program, iterations),
         "takes_stacks": _takes_stacks(program),
+        "is_elementwise": _is_elementwise(program),
         "call": f"{function}({', '.join(passed)})",
         "counts_steps": any(name == "step" for name, _ in scalars),
     }
@@ -256,6 +259,15 @@ def _takes_stacks(program: ir.Program) -> bool:
     whole = (ir.Gemm, ir.Whole) if program.route == "matrix" else (ir.Gemm, ir.Whole, ir.Reduce)
     has_shape = any(symbol.kind == "shape" for symbol in _symbols(program)) and program.route != "matrix"
     return not has_shape and not any(isinstance(each.operation, whole) for each in program.definitions)
+
+
+def _is_elementwise(program: ir.Program) -> bool:
+    """Whether every element is computed from what stands in its own place, and from scalars."""
+    has_shape = any(symbol.kind == "shape" for symbol in _symbols(program))
+    return not has_shape and all(
+        isinstance(each.operation, ir.Input | ir.Map | ir.Convert | ir.Choose) and each.type.dims == MATRIX
+        for each in program.definitions
+    )
 
 
 def _routes_text(routes: Sequence[str]) -> str:

@@ -118,7 +118,7 @@ def _torch_path(optimizer: SpecOptimizer, route: str, found: Numbered) -> Iterat
     for (matrix, stacked), count in matrices.items():
         parts = [f"{count} of {' × '.join(map(str, matrix))}"]
         for iteration in optimizer.iterations.get(route, ()):
-            own = torch.promote_types(iteration.dtype, dtype) if iteration.dtype == torch.float32 else iteration.dtype
+            own = iteration.computed_dtype(dtype)
             parts.append(_multiplied(choose_products(iteration, min(matrix), max(matrix), own, device), own))
         if stacked > 1 and count >= FEWEST_STACKED:
             parts.append(f"stacks of {min(count, stacked)}")

@@ -59,6 +59,10 @@ class Iteration:
         if not self.coefficients:
             raise ValueError("an iteration needs at least one (a, b, c)")
 
+    def computed_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        """The format of the steps for parameters of `dtype`: iterations in fp32 are in fp64 for those in fp64."""
+        return torch.promote_types(self.dtype, dtype) if self.dtype == torch.float32 else self.dtype
+
     def form(self, short: int, long: int) -> Form:
         """The form in which a matrix of these two sizes, in either order, is iterated."""
         short, long = sorted((short, long))

@@ -43,7 +43,8 @@ class SpecOptimizer(Optimizer):
     parameter by parameter. All hypers are live, and so is `maximize`: a step uses what the group holds when it begins.
     A step runs kernels of `launches` or, where `backend` says so, `update_parameter`. Gradients that GradScaler has
     scaled are divided as they are read, and a step in which it has found inf or NaN changes nothing. `iterations` are
-    those of `update_parameter`, which on the routes of `stacks` also takes several parameters, [parameters, …].
+    those of `update_parameter`, which on `elementwise` routes also takes a part of a parameter, and on those of
+    `stacks` several, [parameters, …].
     """
 
     fingerprint: ClassVar[str]
@@ -56,6 +57,7 @@ class SpecOptimizer(Optimizer):
     counts_steps: ClassVar[frozenset[str]] = frozenset()
     launches: ClassVar[Mapping[str, LaunchFunction]] = {}
     iterations: ClassVar[Mapping[str, tuple[Iteration, ...]]] = {}
+    elementwise: ClassVar[frozenset[str]] = frozenset()
     stacks: ClassVar[frozenset[str]] = frozenset()
     _step_supports_amp_scaling: ClassVar[bool] = True
 

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from muondsl.runtime.amp import Scaling, loaded_gradient
+from muondsl.runtime.choose_products import choose_products
 from muondsl.runtime.declarations import HyperValue
 from muondsl.runtime.live_bytes import LiveBytes
 from muondsl.runtime.numbers import numbers_of
 from muondsl.runtime.precision import Worked
+from muondsl.runtime.processor import this_processor
 from muondsl.runtime.side_by_side import Task, side_by_side
 from muondsl.runtime.views import View, WorkedMatrices
 
@@ -32,6 +34,12 @@ FEWEST_STACKED = 8
 
 MOST_STACKED = 2**18
 """The elements of a stack, which fit a cache, and leave some for other threads."""
+
+ELEMENT_BYTES = 100
+"""What a step reads and writes of each element, about, one operation after the other."""
+
+PIECE_ELEMENTS = 2**16
+"""The elements of a piece of an elementwise step, for each thread."""
 
 
 def step_with_torch(optimizer: SpecOptimizer, chosen: Mapping[int, Sequence[Tensor]], scaling: Scaling) -> None:
@@ -93,9 +101,20 @@ class _Member:
 
     @property
     def cost(self) -> float:
-        """How long the step takes, in a unit of its own: by products, and a little for each element."""
-        matrices = set(self.group.optimizer.matrices_of(self.group.route, self.parameter))
-        return self.parameter.numel() * (1.0 + sum(map(min, matrices)))
+        """Seconds, roughly: of products, and of elements that are read and written several times."""
+        optimizer, route, parameter = self.group.optimizer, self.group.route, self.parameter
+        processor = this_processor()
+        seconds = parameter.numel() * ELEMENT_BYTES / processor.bandwidth
+        iterations = optimizer.iterations.get(route)
+        for rows, cols in optimizer.matrices_of(route, parameter):
+            short, long = sorted((rows, cols))
+            if iterations is None:
+                seconds += 30 * short * short * long / processor.rate(torch.float32).flops
+            else:
+                for each in iterations:
+                    dtype = each.computed_dtype(parameter.dtype)
+                    seconds += choose_products(each, short, long, dtype, parameter.device).seconds
+        return seconds
 
     @property
     def key(self) -> object:
@@ -123,7 +142,11 @@ class _Member:
         if self.view.steps:
             _step_matrices(optimizer, self.view, worked.parameter, gradient, worked.state, hypers, self.step)
         else:
-            optimizer.update_parameter(route, worked.parameter, gradient, worked.state, hypers, self.step)
+            names = [state.name for state in optimizer.states[route]]
+            tensors = (worked.parameter, gradient, *(worked.state[name] for name in names))
+            for parameter, own, *states in _pieces(tensors) if route in optimizer.elementwise else (tensors,):
+                state = dict(zip(names, states, strict=True))
+                optimizer.update_parameter(route, parameter, own, state, hypers, self.step)
         self.finish(worked)
 
     def finish(self, worked: Worked) -> None:
@@ -190,6 +213,17 @@ def _step_stack(members: Sequence[_Member]) -> None:
         torch._foreach_copy_([each.state[name] for each in worked], list(state.unbind()))
     for member, each in zip(members, worked, strict=True):
         member.finish(each)
+
+
+def _pieces(tensors: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
+    """Tensors of one shape cut alike, if their elements are in order, so that what is computed on the way to a result
+    stays in caches. Bits are those of tensors as they are.
+    """
+    size = PIECE_ELEMENTS * torch.get_num_threads()
+    if tensors[0].device.type == "cuda" or not all(each.is_contiguous() for each in tensors):
+        yield tensors
+        return
+    yield from zip(*(each.view(-1).split(size) for each in tensors), strict=True)
 
 
 def _step_matrices(
