@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import Tensor
+import pytest
 from torch.nn import Parameter
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from tests.runtime.subjects import Optimizer, every_generated_class, random, set_gradients
+from benchmarks.live_bytes import LiveBytes, held_by_process, tensors_in
+from generated.nanochat import Nanochat
+from generated.torch_muon import TorchMuon
+from tests.runtime.subjects import Optimizer, every_generated_class, flat, new_groups, random, set_gradients
 
 SHAPE = (32, 48)
 COPIES = {"ProcrustesNewtonSchulz": 11}
 """As many copies of a parameter in fp32 a step holds at most: this one, which iterates in fp64. All others hold 8."""
-
-
-class LiveBytes(TorchDispatchMode):
-    """Counts the memory that operations ask for as long as it is held."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._held: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        given = {_key(each) for each in tree_leaves((args, kwargs or {})) if isinstance(each, Tensor)}
-        found = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(found):
-            if isinstance(tensor, Tensor) and _key(tensor) not in given | self._held:
-                storage, size = tensor.untyped_storage(), tensor.untyped_storage().nbytes()
-                self._held.add(_key(tensor))
-                self.now += size
-                self.peak = max(self.peak, self.now)
-                weakref.finalize(storage, self._let_go, _key(tensor), size)
-        return found
-
-    def _let_go(self, key: int, size: int) -> None:
-        self._held.discard(key)
-        self.now -= size
-
-
-def _key(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
-
-
-def test_memory_is_counted_as_long_as_it_is_held() -> None:
-    with LiveBytes() as live:
-        first = torch.zeros(100)
-        view = first.view(10, 10)
-        view.add_(1)
-        del first
-        assert (live.now, live.peak) == (400, 400)
-        other = view + view
-        assert live.now == 800
-        del view
-        assert (live.now, live.peak, other.numel()) == (400, 800, 100)
 
 
 def peak_of_a_step(kind: Optimizer, route: str, count: int) -> tuple[int, int]:
@@ -83,3 +35,20 @@ def test_a_step_holds_a_few_copies_of_one_parameter_at_a_time(kind: Optimizer) -
         assert left == 0
         assert peak <= COPIES.get(kind.__name__, 8) * size
         assert peak_of_a_step(kind, route, 4) == (peak, 0)
+
+
+@pytest.mark.parametrize("kind", [TorchMuon, Nanochat])
+def test_a_thousand_steps_hold_no_more_than_a_few(kind: Optimizer) -> None:
+    """Eight matrices of one shape are stepped as a stack, the others by themselves."""
+    shapes = {"matrix": [*[(8, 8)] * 8, (8, 12), (12, 8)], "otherwise": [(6,), (6,)]}
+    parameters = {route: [Parameter(random(shape, 0)) for shape in shapes[route]] for route in kind.states}
+    optimizer = kind(new_groups(parameters))
+    set_gradients(flat(parameters), 0)
+    for _ in range(5):
+        optimizer.step()
+    states = [each.nbytes for each in tensors_in(optimizer.state_dict())]
+    held = held_by_process()
+    for _ in range(1000):
+        optimizer.step()
+    assert [each.nbytes for each in tensors_in(optimizer.state_dict())] == states
+    assert held_by_process() == held

@@ -1,0 +1,56 @@
+"""The memory of tensors: what operations ask for while it is held, and what a process holds."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the memory that operations of this thread ask for as long as it is held."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.peak = 0
+        self._held: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = {storage_key(each) for each in tensors_in((args, kwargs))}
+        found = func(*args, **(kwargs or {}))
+        for tensor in tensors_in(found):
+            if storage_key(tensor) not in given | self._held:
+                storage, size = tensor.untyped_storage(), tensor.untyped_storage().nbytes()
+                self._held.add(storage_key(tensor))
+                self.now += size
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._let_go, storage_key(tensor), size)
+        return found
+
+    def _let_go(self, key: int, size: int) -> None:
+        self._held.discard(key)
+        self.now -= size
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    return [each for each in tree_leaves(tree) if isinstance(each, Tensor)]
+
+
+def storage_key(tensor: Tensor) -> int:
+    """The same for tensors that share memory."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def held_by_process() -> tuple[int, int]:
+    """How many tensors Python knows of, and the bytes of their memory, each of it once."""
+    gc.collect()
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
+    sizes = {storage_key(each): each.untyped_storage().nbytes() for each in tensors}
+    return len(tensors), sum(sizes.values())
