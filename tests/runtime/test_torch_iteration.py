@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 import muondsl
+from benchmarks.accuracy import bar, errors, exact, step_by_step
+from benchmarks.spectra import SPECTRA, matrix
 from generated.torch_muon import TorchMuon
 from muondsl.runtime import torch_iteration
 from muondsl.runtime.iteration import Gram, Iteration
@@ -26,39 +28,8 @@ POLAR_EXPRESS = (
 LONG = (*((3.4445, -4.7750, 2.0315),) * 8, *((2.0, -1.5, 0.5),) * 2)
 CUBIC = ((1.5, -0.5, 0.0),) * 6
 COEFFICIENTS = {"keller_jordan": KELLER_JORDAN, "polar_express": POLAR_EXPRESS, "ten": LONG, "cubic": CUBIC}
-SPECTRA: dict[str, Callable[[int], Tensor]] = {
-    "gauss": lambda side: torch.linalg.svdvals(random(side, 4 * side)),
-    "1/i": lambda side: 1 / torch.arange(1, side + 1, dtype=torch.float64),
-    "1 to 1e-6": lambda side: torch.logspace(0, -6, side, dtype=torch.float64),
-    "rank 32": lambda side: torch.where(torch.arange(side) < 32, 1.0, 1e-12).double(),
-}
 BF16 = Gram(ratio=2.0, restarts=(2, 4), shortest=512)
 FP32 = Gram(ratio=2.0, restarts=(2, 4))
-
-
-def random(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
-
-
-def matrix(rows: int, cols: int, spectrum: str = "gauss") -> Tensor:
-    left, right = (torch.linalg.qr(random(size, rows))[0] for size in (rows, cols))
-    values = SPECTRA[spectrum](rows)
-    return (left * (values / values.norm())) @ right.mT
-
-
-def exact(x: Tensor, coefficients: Sequence[tuple[float, float, float]]) -> Tensor:
-    for a, b, c in coefficients:
-        s = x @ x.mT
-        x = a * x + (b * s + c * s @ s) @ x
-    return x
-
-
-def step_by_step(x: Tensor, coefficients: Sequence[tuple[float, float, float]]) -> Tensor:
-    """As torch.optim.Muon computes it, in the format of x."""
-    for a, b, c in coefficients:
-        s = x @ x.mT
-        x = torch.addmm(x, torch.addmm(s, s, s, beta=b, alpha=c), x, beta=a)
-    return x
 
 
 def iteration(coefficients: str, dtype: torch.dtype, gram: Gram | None = None) -> Iteration:
@@ -103,12 +74,6 @@ def test_the_result_lies_as_what_was_given(layout: str, has_units: bool, monkeyp
     assert (found.stride(), found.dtype) == (x.stride(), torch.bfloat16)
 
 
-def errors(found: Tensor, expected: Tensor) -> tuple[float, float]:
-    """Of the matrix relative to its norm, and of the worst singular value."""
-    worst = (torch.linalg.svdvals(found.double()) - torch.linalg.svdvals(expected)).abs().max()
-    return float((found - expected).norm() / expected.norm()), float(worst)
-
-
 @pytest.mark.parametrize("shape", [(256, 256), (512, 1536)], ids=str)
 @pytest.mark.parametrize("spectrum", SPECTRA)
 @pytest.mark.parametrize("coefficients", ["keller_jordan", "polar_express", "ten"])
@@ -116,9 +81,6 @@ def errors(found: Tensor, expected: Tensor) -> tuple[float, float]:
 def test_sixteen_bits_are_as_accurate_as_torch(
     has_units: bool, coefficients: str, spectrum: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the bar that is set for every form: 1.25 times torch's error of the matrix and .005, 1.5 times that of the
-    worst singular value and .005.
-    """
     with_units(monkeypatch, has_any=has_units)
     x = matrix(*shape, spectrum).bfloat16()
     expected = exact(x.double(), COEFFICIENTS[coefficients])
@@ -126,8 +88,7 @@ def test_sixteen_bits_are_as_accurate_as_torch(
     gram = Gram(ratio=2.0, restarts=tuple(range(2, steps, 2)), shortest=512)
     ours = errors(iterated(iteration(coefficients, torch.bfloat16, gram), x), expected)
     torchs = errors(step_by_step(x, COEFFICIENTS[coefficients]), expected)
-    assert ours[0] <= 1.25 * torchs[0] + 0.005
-    assert ours[1] <= 1.5 * torchs[1] + 0.005
+    assert ours.is_within(bar(torchs))
 
 
 def test_products_are_widened_where_the_cpu_has_no_units_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
