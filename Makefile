@@ -27,7 +27,7 @@ demo: setup ## Compile specs/moonlight.muon and train a small GPT with it, besid
 	$(BIN)/muondsl compile specs/moonlight.muon
 	GOMP_SPINCOUNT=5000 $(BIN)/python -m demo.train_gpt
 
-bench: setup ## Measure steps on this CPU beside torch.optim.Muon and what else is installed
+bench: setup ## Measure and count steps on this CPU beside torch.optim.Muon and what else is installed
 	GOMP_SPINCOUNT=5000 $(BIN)/python -m benchmarks
 
 test: check-generated ## Check the generated files and run the tests

@@ -1,1 +1,1 @@
-"""How long a step takes on this CPU, beside what others take for the same mathematics: `python -m benchmarks`."""
+"""What a step takes on this CPU, beside others of the same mathematics: seconds, memory, exactness."""

@@ -22,6 +22,7 @@ from muondsl.runtime.side_by_side import Task, side_by_side
 
 REFERENCE = "torch.optim.Muon"
 BARE = "bare products"
+COMPILED = "torch.compile"
 SPECS = Path(__file__).parent.parent / "specs"
 KELLER_JORDAN = (3.4445, -4.7750, 2.0315)
 Step = Callable[[], object]
@@ -45,6 +46,22 @@ def parameters(shapes: Sequence[Shape]) -> list[Parameter]:
     for each in made:
         each.grad = torch.randn(each.shape, generator=generator)
     return made
+
+
+def with_gradients(step: Step, members: Sequence[Parameter]) -> Step:
+    """A step that finds the gradients in their place, which some optimizers take away."""
+    gradients = [each.grad for each in members]
+
+    def repeatable() -> None:
+        for each, gradient in zip(members, gradients, strict=True):
+            each.grad = gradient
+        step()
+
+    return repeatable
+
+
+def problem_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def spec(name: str, numerics: Numerics = "fast") -> Callable[[list[Parameter]], Step]:
@@ -105,6 +122,13 @@ def _five_steps(panel: Tensor, square: Tensor, outs: tuple[Tensor, Tensor, Tenso
         torch.mm(square, panel, out=outs[2])
 
 
+def optimuon(found: Any, members: list[Parameter]) -> Step:
+    """Its defaults do more, in another format and by another polynomial: this is the usual method as it has it."""
+    usual = {"ns_coefficients": KELLER_JORDAN, "ns_norm_scale": 1.0, "gram_ns": False, "normuon": False}
+    step: Step = found.Muon(members, lr=1e-3, weight_decay=0.1, cautious_wd=False, **usual).step
+    return step
+
+
 OURS = (
     Subject("TorchMuon, fast", spec("torch_muon")),
     Subject("TorchMuon, faithful", spec("torch_muon", "faithful"), same_as=REFERENCE),
@@ -113,7 +137,7 @@ OURS = (
 )
 OTHERS = (
     Subject(REFERENCE, reference),
-    Subject("torch.compile", compiled),
+    Subject(COMPILED, compiled),
     Subject(BARE, bare_products),
 )
 PEERS: dict[str, Callable[[Any, list[Parameter]], Step]] = {
@@ -121,6 +145,8 @@ PEERS: dict[str, Callable[[Any, list[Parameter]], Step]] = {
     "timm.optim": lambda found, members: found.Muon(members, lr=1e-3).step,
     "muon": lambda found, members: found.SingleDeviceMuon(members, lr=1e-3).step,
     "heavyball": lambda found, members: found.Muon(members, lr=1e-3).step,
+    "dion": lambda found, members: found.Muon(members, lr=1e-3, nesterov=True).step,
+    "optimuon": optimuon,
 }
 """Packages that have a Muon, by the module that has it."""
 

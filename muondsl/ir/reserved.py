@@ -80,11 +80,12 @@ RUNTIME = frozenset(
     product_tile product_traffic products_of program_table provide_scratch re read_processors read_rows read_tiles
     reduce reduced replace restore_formats roles_of rounded rounded_at_random rounded_by_chance routing_table
     runs_along_cols shape_in_fp64 side_by_side side_of sides_of sign sign_of small_block small_kernel small_launches
-    spread stand_ins step_of step_with_torch steps_to_products store_along store_block store_flat store_flat_parameter
-    store_oriented store_parameter store_scalar store_tile store_vector store_whole symmetric_fraction table_names
-    table_pointers tanh this_processor tile_at tile_pointers tile_programs tl to_file to_processors_file torch
-    torch_name tree_leaves triton_dtype tuned_tiles usual_processor usual_tiles vector_at vector_pointers warnings
-    warps_of waves weakref within within_flat within_vector without_duplicates work_of work_of_square wrong_numbers
+    spread stand_ins step_of step_with_torch steps_to_products storage_key store_along store_block store_flat
+    store_flat_parameter store_oriented store_parameter store_scalar store_tile store_vector store_whole
+    symmetric_fraction table_names table_pointers tanh tensors_in this_processor tile_at tile_pointers tile_programs tl
+    to_file to_processors_file torch torch_name tree_leaves triton_dtype tuned_tiles usual_processor usual_tiles
+    vector_at vector_pointers warnings warps_of waves weakref within within_flat within_vector without_duplicates
+    work_of work_of_square wrong_numbers
     """.split()  # noqa: SIM905
 )
 """Names of the runtime's modules, which kernels look up when they are compiled, and which a standalone file holds."""

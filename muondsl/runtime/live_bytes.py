@@ -24,15 +24,15 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = {_storage_key(each) for each in tree_leaves((args, kwargs or {})) if isinstance(each, Tensor)}
+        given = {storage_key(each) for each in tensors_in((args, kwargs))}
         found = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(found):
-            if isinstance(tensor, Tensor) and _storage_key(tensor) not in given | self._held:
+        for tensor in tensors_in(found):
+            if storage_key(tensor) not in given | self._held:
                 storage, size = tensor.untyped_storage(), tensor.untyped_storage().nbytes()
-                self._held.add(_storage_key(tensor))
+                self._held.add(storage_key(tensor))
                 self.now += size
                 self.peak = max(self.peak, self.now)
-                weakref.finalize(storage, self._let_go, _storage_key(tensor), size)
+                weakref.finalize(storage, self._let_go, storage_key(tensor), size)
         return found
 
     def _let_go(self, key: int, size: int) -> None:
@@ -40,5 +40,10 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
-def _storage_key(tensor: Tensor) -> int:
+def tensors_in(tree: Any) -> list[Tensor]:
+    return [each for each in tree_leaves(tree) if isinstance(each, Tensor)]
+
+
+def storage_key(tensor: Tensor) -> int:
+    """The same for tensors that share memory."""
     return int(tensor.untyped_storage()._cdata)

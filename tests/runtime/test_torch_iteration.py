@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
 import muondsl
+from benchmarks.accuracy import bar, errors, exact, step_by_step
+from benchmarks.spectra import SPECTRA, matrix
 from generated.torch_muon import TorchMuon
 from muondsl.runtime import choose_products
 from muondsl.runtime.choose_products import allowed_forms, products_of
@@ -30,40 +31,8 @@ POLAR_EXPRESS = (
 LONG = (*((3.4445, -4.7750, 2.0315),) * 8, *((2.0, -1.5, 0.5),) * 2)
 CUBIC = ((1.5, -0.5, 0.0),) * 6
 COEFFICIENTS = {"keller_jordan": KELLER_JORDAN, "polar_express": POLAR_EXPRESS, "ten": LONG, "cubic": CUBIC}
-SPECTRA: dict[str, Callable[[int], Tensor]] = {
-    "gauss": lambda side: torch.linalg.svdvals(random(side, 4 * side)),
-    "1/i": lambda side: 1 / torch.arange(1, side + 1, dtype=torch.float64),
-    "1 to 1e-6": lambda side: torch.logspace(0, -6, side, dtype=torch.float64),
-    "rank 32": lambda side: torch.where(torch.arange(side) < 32, 1.0, 1e-12).double(),
-}
 BF16 = Gram(ratio=2.0, restarts=(2, 4), shortest=512)
 FP32 = Gram(ratio=2.0, restarts=(2, 4))
-
-
-def random(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
-
-
-@cache
-def matrix(rows: int, cols: int, spectrum: str = "gauss") -> Tensor:
-    left, right = (torch.linalg.qr(random(size, rows))[0] for size in (rows, cols))
-    values = SPECTRA[spectrum](rows)
-    return (left * (values / values.norm())) @ right.mT
-
-
-def exact(x: Tensor, coefficients: Sequence[tuple[float, float, float]]) -> Tensor:
-    for a, b, c in coefficients:
-        s = x @ x.mT
-        x = a * x + (b * s + c * s @ s) @ x
-    return x
-
-
-def step_by_step(x: Tensor, coefficients: Sequence[tuple[float, float, float]]) -> Tensor:
-    """As torch.optim.Muon computes it, in the format of x."""
-    for a, b, c in coefficients:
-        s = x @ x.mT
-        x = torch.addmm(x, torch.addmm(s, s, s, beta=b, alpha=c), x, beta=a)
-    return x
 
 
 def iteration(coefficients: str, dtype: torch.dtype, gram: Gram | None = None) -> Iteration:
@@ -110,12 +79,6 @@ def test_the_result_lies_as_what_was_given(layout: str, has_units: bool, monkeyp
     assert (found.stride(), found.dtype) == (x.stride(), torch.bfloat16)
 
 
-def errors(found: Tensor, expected: Tensor) -> tuple[float, float]:
-    """Of the matrix relative to its norm, and of the worst singular value."""
-    worst = (torch.linalg.svdvals(found.double()) - torch.linalg.svdvals(expected)).abs().max()
-    return float((found - expected).norm() / expected.norm()), float(worst)
-
-
 @pytest.mark.parametrize("shape", [(256, 256), (512, 1536)], ids=str)
 @pytest.mark.parametrize("spectrum", SPECTRA)
 @pytest.mark.parametrize("coefficients", ["keller_jordan", "polar_express", "ten"])
@@ -123,9 +86,6 @@ def errors(found: Tensor, expected: Tensor) -> tuple[float, float]:
 def test_every_form_in_sixteen_bits_is_as_accurate_as_torch(
     dtype: torch.dtype, coefficients: str, spectrum: str, shape: tuple[int, int]
 ) -> None:
-    """By the bar that is set for every form: 1.25 times torch's error of the matrix and .005, 1.5 times that of the
-    worst singular value and .005.
-    """
     x = matrix(*shape, spectrum).bfloat16()
     expected = exact(x.double(), COEFFICIENTS[coefficients])
     steps = len(COEFFICIENTS[coefficients])
@@ -133,9 +93,7 @@ def test_every_form_in_sixteen_bits_is_as_accurate_as_torch(
     torchs = errors(step_by_step(x, COEFFICIENTS[coefficients]), expected)
     for gram in allowed_forms(one, shape[0], torch.bfloat16, dtype):
         products = replace(products_of(one, dtype, gram), outer_panel=128, square_panel=128)
-        ours = errors(multiplied(x, products), expected)
-        assert ours[0] <= 1.25 * torchs[0] + 0.005
-        assert ours[1] <= 1.5 * torchs[1] + 0.005
+        assert errors(multiplied(x, products), expected).is_within(bar(torchs))
 
 
 def test_describe_says_which_form_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,30 +1,15 @@
-"""The measurements as a table, as JSON, and as a picture."""
+"""Times of steps as a table, as data, and as a picture."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmarks.measure import Timed, ratio, reference_of
+from benchmarks.steps import Timed, ratio, reference_of
 from benchmarks.subjects import BARE
 
 Results = Mapping[str, Sequence[Timed]]
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    found: Mapping[str, Any] = torch.cpu.get_capabilities()
-    units = [name for name in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2", "bf16") if found.get(name)]
-    return {
-        "processor": found["cpu_name"],
-        "units": units,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
 
 
 def table(found: Sequence[Timed]) -> Iterator[str]:
@@ -44,8 +29,8 @@ def table(found: Sequence[Timed]) -> Iterator[str]:
         yield f"  {name}  {text:22} {1e3 * each.median:9.1f} ms, {first}{equal}{note}"
 
 
-def as_json(results: Results) -> str:
-    sets = {
+def as_data(results: Results) -> dict[str, Any]:
+    return {
         name: {
             each.subject: {
                 "problem": each.problem,
@@ -57,7 +42,6 @@ def as_json(results: Results) -> str:
         }
         for name, found in results.items()
     }
-    return json.dumps({"machine": machine(), "sets": sets}, indent=1)
 
 
 def draw(results: Results, path: Path) -> None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import torch
-from torch.nn import Parameter
 
 from benchmarks.parameter_sets import Shape
-from benchmarks.subjects import REFERENCE, Subject, parameters
+from benchmarks.subjects import REFERENCE, Step, Subject, parameters, problem_of, with_gradients
 
 TimedStep = Callable[[], float]
 
@@ -57,10 +56,10 @@ def measure(
     for subject in subjects:
         progress(subject.name)
         try:
-            step = _with_gradients(subject.make(members[subject.name]), members[subject.name])
+            step = _timed(with_gradients(subject.make(members[subject.name]), members[subject.name]))
             found[subject.name].first = step()
         except Exception as error:  # A peer may fail in any way, and the others are measured all the same.
-            found[subject.name].problem = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            found[subject.name].problem = problem_of(error)
             continue
         steps[subject.name] = step
     for subject in subjects:
@@ -91,13 +90,8 @@ def reference_of(found: Sequence[Timed]) -> Timed:
     return next(each for each in found if each.subject == REFERENCE)
 
 
-def _with_gradients(step: Callable[[], object], members: Sequence[Parameter]) -> TimedStep:
-    """A step that finds the gradients in their place, which some optimizers take away, and yields its seconds."""
-    gradients = [each.grad for each in members]
-
+def _timed(step: Step) -> TimedStep:
     def timed() -> float:
-        for each, gradient in zip(members, gradients, strict=True):
-            each.grad = gradient
         started = perf_counter()
         step()
         return perf_counter() - started
