@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.specs import every_spec, path_of
 PEAKS = Peaks(1, {torch.float32: 1e11, torch.bfloat16: 1e11, torch.float16: 1e11, torch.float64: 1e11}, 1e10, 1e-6)
 MATRIX = Shape("h.0.attn.weight", (256, 512))
 VECTOR = Shape("h.0.attn.bias", (512,))
+KIND = Kind("matrix", ("a", "b"), (48, 32))
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +113,7 @@ def test_every_operation_has_its_statement(name: str) -> None:
 @pytest.mark.parametrize("numerics", ["fast", "faithful"])
 def test_profiled_steps_have_the_bits_of_others(numerics: Any) -> None:
     spec = path_of("normuon")
-    for kind in (Kind("matrix", ("a", "b"), (48, 32)), Kind("otherwise", tuple("abcdefghij"), (16,))):
+    for kind in (KIND, Kind("otherwise", tuple("abcdefghij"), (16,))):
         texts = [trained(spec, numerics, kind, is_profiled=is_profiled) for is_profiled in (True, False)]
         assert all(map(torch.equal, *texts))
 
@@ -169,6 +171,17 @@ def test_the_median_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.step.seconds == 2.0
 
 
+def test_the_time_that_the_profile_takes_is_left_out() -> None:
+    optimizer, lines = loaded(path_of("normuon"), "fast")
+    made = optimizer([{"params": list(measured.random_parameters(KIND, torch.float32)), "route": "matrix"}])
+    measured.recorded_step(made, lines)
+    begin = perf_counter()
+    step = measured.recorded_step(made, lines)
+    elapsed = perf_counter() - begin
+    assert 0 < step.own_seconds < elapsed - step.seconds
+    assert sum(call.seconds for call in step.calls) < step.seconds
+
+
 def test_what_bounds_an_operation() -> None:
     assert slowest(Work(0, 10**6), PEAKS) == ("memory", 1e-4)
     assert slowest(Work(10**8, 10**6, torch.float32), PEAKS) == ("products", 1e-3)
@@ -182,12 +195,13 @@ def test_a_row_is_held_to_the_peak_of_each_operation() -> None:
         Call(place, "mul", 4e-4, Work(0, 10**6)),
     )
     step = measured.MeasuredStep(calls, 3e-3, 1.0)
-    kind = measured.MeasuredKind(Kind("matrix", ("a",), (4, 4)), step, 2e-3)
+    kind = measured.MeasuredKind(Kind("matrix", ("a", "b"), (2048, 2048)), step, 2e-3)
     (row,) = rows_of([kind], PEAKS)
-    assert (row.calls, row.bound) == (2, "products")
+    assert (row.calls, row.bound) == (4, "products")
+    assert row.seconds == pytest.approx(4.8e-3)
     assert row.of_peak == pytest.approx(1.1e-3 / 2.4e-3)
     sums = sums_of([kind])
-    assert (sums.operations, sums.outside, sums.plain) == pytest.approx((2.4e-3, 0.6e-3, 2e-3))
+    assert (sums.operations, sums.outside, sums.plain) == pytest.approx((4.8e-3, 1.2e-3, 4e-3))
 
 
 def test_what_a_spec_has_no_rule_for_is_left_out() -> None:
