@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,8 +25,7 @@ from muondsl.measure.report import to_data, to_text
 from muondsl.measure.rows import Row, rows_of, slowest, sums_of
 from muondsl.measure.work import Work
 from muondsl.pipeline import Options
-from muondsl.runtime.forms import Operation, steps_to_products
-from muondsl.runtime.iteration import Iteration
+from muondsl.runtime.choose_products import choose_products
 from tests.specs import every_spec, path_of
 
 PEAKS = Peaks(1, {torch.float32: 1e11, torch.bfloat16: 1e11, torch.float16: 1e11, torch.float64: 1e11}, 1e10, 1e-6)
@@ -58,28 +57,25 @@ def test_bytes_of_sgd_with_momentum() -> None:
     }
 
 
-def test_flops_of_an_iteration_are_those_of_its_products() -> None:
-    """In either form; both are lists of the same operations that kernels get."""
-    profile = profiled("torch_muon", MATRIX)
-    optimizer = muondsl.load(path_of("torch_muon"))
-    (iteration,) = optimizer.iterations["matrix"]
-    found = {row.place.part: row for row in rows(profile) if row.place.part}
-    parts = {part: (row.calls, row.flops) for part, row in found.items() if part != BETWEEN}
-    assert parts in [flops_of(iteration, starts) for starts in (range(5), (0,), (0, 2, 4))]
-    assert list(found)[-1] == BETWEEN
-    assert found[BETWEEN].flops == 0
+@pytest.mark.parametrize("sizes", [(256, 512), (256, 256), (512, 160)])
+def test_flops_of_an_iteration_are_those_of_its_products(sizes: tuple[int, int]) -> None:
+    short, long = sorted(sizes)
+    (iteration,) = muondsl.load(path_of("torch_muon")).iterations["matrix"]
+    products = choose_products(iteration, short, long, iteration.dtype, torch.device("cpu"))
+    expected: Counter[str] = Counter()
+    for operation, _ in products.operations:
+        panel = {"outer": products.outer_panel, "square": products.square_panel, "apply": 0}[operation.kind]
+        depth = long if operation.kind == "outer" else short
+        expected[operation.kind] += 2 * depth * computed(short, long if operation.kind == "apply" else short, panel)
+    found = {row.place.part: row.flops for row in rows(profiled("torch_muon", Shape("h.0.weight", sizes)))}
+    assert found == {"": 0, **expected, BETWEEN: 0}
 
 
-def flops_of(iteration: Iteration, starts: Any) -> Mapping[str, tuple[int, int]]:
-    """The number of products of each kind, and their FLOPs."""
-
-    def flops(operation: Operation) -> int:
-        return 2 * 256 * 256 * (256 if operation.kind == "square" else 512)
-
-    operations = steps_to_products(iteration.coefficients, starts)
-    kinds = dict.fromkeys(each.kind for each in operations)
-    each = {kind: [flops(operation) for operation in operations if operation.kind == kind] for kind in kinds}
-    return {kind: (len(found), sum(found)) for kind, found in each.items()}
+def computed(rows: int, cols: int, panel: int) -> int:
+    """The elements of a product, of panels those on and right of the diagonal."""
+    if not panel:
+        return rows * cols
+    return sum(min(panel, rows - begin) * (cols - begin) for begin in range(0, rows, panel))
 
 
 def test_flops_of_a_faithful_iteration_stand_at_its_statements() -> None:
