@@ -1,4 +1,7 @@
-"""The operations of a step, one by one: how long each takes, what it does, and which statement of the spec calls it."""
+"""The operations of a step, one by one: how long each takes, what it does, and which statement of the spec calls it.
+
+What neither reads nor writes elements is no operation here but part of the time between them: views, new memory.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def lines_of(text: str, provenance: Mapping[str, Sequence[Provenance]], function
 
 
 class Recorder(TorchDispatchMode):
-    """Keeps each operation that this thread calls while it is entered. `own_seconds` are those that keeping takes."""
+    """Keeps each operation that this thread calls while it is entered. `own_seconds` are those that this takes."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -84,8 +87,9 @@ class Recorder(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         end = perf_counter()
         work = work_of(func, args, kwargs or {}, result)
-        place = self._place(sys._getframe(1), is_product=work.dtype is not None)
-        self.calls.append(Call(place, func.overloadpacket.__name__, end - begin, work))
+        if work.bytes:
+            place = self._place(sys._getframe(1), is_product=work.dtype is not None)
+            self.calls.append(Call(place, func.overloadpacket.__name__, end - begin, work))
         self.own_seconds += perf_counter() - end
         return result
 

@@ -20,7 +20,7 @@ PARTS = {
     "outer": "outer: x xᵀ",
     "square": "square: polynomials of x xᵀ",
     "apply": "apply: a polynomial times x",
-    BETWEEN: "between products: conversions, copies, diagonals",
+    BETWEEN: "between products: conversions, mirrors, diagonals",
 }
 
 
@@ -87,7 +87,7 @@ def _cells(row: Row, whole: Sums) -> tuple[str, ...]:
         f"{row.seconds * 1e3:,.3f}",
         f"{row.seconds / whole.seconds:.1%}",
         f"{row.flops / row.seconds / 1e9:,.1f}" if row.flops else "-",
-        f"{row.bytes / row.seconds / 1e9:,.1f}" if row.bytes else "-",
+        f"{row.bytes / row.seconds / 1e9:,.1f}",
         "-" if row.of_peak is None else f"{row.of_peak:.0%}",
         row.bound or "-",
     )
@@ -103,7 +103,7 @@ def _sums(sums: Sums) -> Iterator[str]:
         return _line(name, (calls, f"{seconds * 1e3:,.3f}", f"{seconds / sums.seconds:.1%}" if is_share else ""))
 
     yield line("Sum of operations", f"{sums.calls:,}", sums.operations)
-    yield line("Outside of operations: Python, dispatch, freeing", "", sums.outside)
+    yield line("Outside of operations: Python, dispatch, memory", "", sums.outside)
     yield line("One step, under the profile", "", sums.seconds)
     yield line("One step, without it", "", sums.plain, is_share=False)
 
@@ -116,8 +116,9 @@ def _notes(profile: Profile) -> list[str]:
         "products. Bytes are what an operation reads and writes, each tensor once, also where a cache holds it, so "
         "that more than 100% of the memory's peak is possible. `of peak`: the time that operations would take at the "
         "peak that bounds each of them, of products in their format, of memory, or of calls, by the time that they "
-        "took; no peak is known of functions of whole matrices such as svd. Outside of operations temporaries are "
-        "freed, and each operation waits some microseconds for the profile, whose own bookkeeping is left out."
+        "took; no peak is known of functions of whole matrices such as svd. Outside of operations views are made, and "
+        "temporaries are freed; all calls wait some microseconds there for the profile, whose own bookkeeping is left "
+        "out. What else runs on the machine makes all of this wrong, the peaks too."
     )
     return wrap(text, WIDTH)
 
