@@ -22,6 +22,7 @@ from muondsl.diff_command import diff
 from muondsl.gpu_commands import cost, inspect
 from muondsl.list_command import list_family
 from muondsl.new_command import new
+from muondsl.profile_command import profile
 from muondsl.tune_command import tune
 
 if TYPE_CHECKING:
@@ -254,5 +255,5 @@ _SHOW = {
 }
 
 
-for command in (list_family, diff, new, convert, inspect, cost, tune):
+for command in (list_family, diff, new, convert, inspect, cost, profile, tune):
     main.add_command(command)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
+    from muondsl.check import CheckedSpec
     from muondsl.emit import GeneratedFile
     from muondsl.ir.types import Format
     from muondsl.optimize import Numerics
@@ -69,8 +70,11 @@ def load(spec: str | Path, *, numerics: Numerics = "fast", precision: Format | N
     that they import. `MUONDSL_CACHE` names another directory for the cache.
     """
     stages = pipeline(spec, Options(numerics, precision))
-    checked = stages.checked()
-    file = stages.file()
+    return load_file(stages.file(), stages.checked())
+
+
+def load_file(file: GeneratedFile, checked: CheckedSpec) -> type[LoadedOptimizer]:
+    """The class in a file that was generated from a spec. Raises SpecError where the cache cannot be written."""
     key = sha256(file.text.encode()).hexdigest()[:16]
     folder = _cache() / key
     path = folder / file.name

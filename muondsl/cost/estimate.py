@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,9 +82,7 @@ def estimate(
     if not plans:
         raise CostError(f"{name} has no Triton form to estimate: it computes in fp64, which tensor cores do not serve")
     optimizer = load(spec, numerics=options.numerics, precision=options.precision)
-    divided = divide(optimizer, shapes)
-    is_left = not optimizer.routes and "otherwise" not in plans
-    left_out = tuple(divided.pop("otherwise")) if is_left else ()
+    divided, left_out = divide_by_rules(optimizer, shapes, plans)
     if missing := next((route for route, chosen in divided.items() if chosen and route not in plans), None):
         raise CostError(f"the route {missing} of {name} has no Triton form to estimate: it computes in fp64")
     if not any(divided.values()):
@@ -113,6 +111,15 @@ def divide(optimizer: type[SpecOptimizer], shapes: Sequence[Shape]) -> dict[str,
     found: dict[str, list[Shape]] = {route: [] for route in routes}
     found |= {route: [Shape(name, tuple(tensor.shape)) for name, tensor in each] for route, each in divided.items()}
     return found | {"matrix": [Shape(name, sizes) for name, each in matrices for sizes in each]}
+
+
+def divide_by_rules(
+    optimizer: type[SpecOptimizer], shapes: Sequence[Shape], rules: Collection[str]
+) -> tuple[dict[str, list[Shape]], tuple[Shape, ...]]:
+    """The parameters of each route, and those that a spec without routes has none of these rules for."""
+    divided = divide(optimizer, shapes)
+    is_left = not optimizer.routes and "otherwise" not in rules
+    return divided, tuple(divided.pop("otherwise")) if is_left else ()
 
 
 def _is_hidden_matrix(parameter: Parameter) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muondsl.diagnostics.render import visible
+from muondsl.emit.files import Provenance
 from muondsl.emit.mathematics import statement_mathematics
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ class Comments:
             lines += comment_lines(f"{formula}  ({place})")
         self.place = place
         return lines
+
+    def provenance(self, origin: ir.Origin, note: str = "") -> Provenance:
+        """What `above` says of a step, said of each."""
+        if origin.stage != self.stage:
+            self.stage, self.place = origin.stage, ""
+        if note:
+            return Provenance(origin.stage, note)
+        self.place = origin.place or self.place
+        return Provenance(origin.stage, self.formulas.get((origin.stage, self.place), ""), self.place)
 
 
 def comment_lines(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from muondsl.check.modules import file_of
 from muondsl.diagnostics.render import visible
 from muondsl.emit.comments import WIDTH, Comments
-from muondsl.emit.files import GeneratedFile, Header
+from muondsl.emit.files import GeneratedFile, Header, Provenance
 from muondsl.emit.launch_functions import LaunchText, imports
 from muondsl.emit.python_scalar import quoted, to_python
 from muondsl.emit.roll_loops import Loop, roll_loops
@@ -39,7 +39,8 @@ def emit(
     spec: CheckedSpec, plan: Plan, launches: Sequence[LaunchPlan], header: Header, *, standalone: bool = False
 ) -> GeneratedFile:
     """The module of a spec, called after its source. With `standalone` it needs nothing of muondsl."""
-    body = _formatted(_template().render(_context(spec, plan, launches, header)))
+    context = _context(spec, plan, launches, header)
+    body = _formatted(_template().render(context))
     if standalone:
         body = _formatted(inline_runtime(body))
     lines = [
@@ -48,7 +49,8 @@ def emit(
         f"# numerics {header.numerics}, precision {header.precision}",
         f"# body sha256:{sha256(body.encode()).hexdigest()}",
     ]
-    return GeneratedFile(file_of(spec.name).replace(".muon", ".py"), "\n".join(lines) + "\n" + body)
+    provenance = {update["function"]: update["provenance"] for update in context["updates"]}
+    return GeneratedFile(file_of(spec.name).replace(".muon", ".py"), "\n".join(lines) + "\n" + body, provenance)
 
 
 @cache
@@ -216,7 +218,8 @@ def _update(
     program = plan.program
     body = list(_host(plan))
     comments = Comments(update)
-    for item in roll_loops(statements(plan, iterations), _names_in_use(plan)):
+    items = list(roll_loops(statements(plan, iterations), _names_in_use(plan)))
+    for item in items:
         body += _lines(item, comments, tables)
     body += [f"{copy.target}.copy_({plan.assignment(copy.value).name})" for copy in plan.copies]
     scalars = _scalar_arguments(program, spec)
@@ -235,6 +238,7 @@ def _update(
         ],
         "scalars": [{"name": name, "type": kind} for name, kind in scalars],
         "body": body,
+        "provenance": (*_provenance(items, Comments(update)), *_provenance_of_copies(plan)),
         "states": [_state(state) for state in program.states],
         "iterations": _iterations(program, iterations),
         "takes_stacks": _takes_stacks(program),
@@ -351,6 +355,18 @@ def _lines(item: Statement | Loop, comments: Comments, tables: list[dict[str, st
     for statement in item.body:
         yield from (f"    {line}" for line in comments.above(statement.origin, statement.note))
         yield f"    {statement.rolled}"
+
+
+def _provenance(items: Sequence[Statement | Loop], comments: Comments) -> Iterator[Provenance]:
+    for item in items:
+        for statement in (item,) if isinstance(item, Statement) else item.body:
+            yield comments.provenance(statement.origin, statement.note)
+
+
+def _provenance_of_copies(plan: UpdatePlan) -> Iterator[Provenance]:
+    for copy in plan.copies:
+        origin = plan.program.definition(copy.value).origin
+        yield Provenance(origin.stage, f"Kept as {copy.target}.", origin.place)
 
 
 def _table(names: Sequence[str], rows: Sequence[tuple[str, ...]], rule: str, tables: list[dict[str, str]]) -> str:

@@ -36,7 +36,8 @@ def measure_peaks(threads: int | None = None, dtypes: tuple[torch.dtype, ...] = 
     """The peaks of this many threads, or of as many as torch has. Takes a second or two."""
     threads = threads or torch.get_num_threads()
     with threads_of_torch(threads):
-        return Peaks(threads, {dtype: product_rate(dtype) for dtype in dtypes}, bandwidth(), seconds_of_call())
+        products = {dtype: product_rate(dtype) for dtype in dtypes}
+        return Peaks(threads, products, max(bandwidth(), bandwidth_in_place()), seconds_of_call())
 
 
 @contextmanager
@@ -61,6 +62,14 @@ def bandwidth() -> float:
     source = torch.ones(COPIED_BYTES // 4)
     target = torch.zeros_like(source)
     return 2 * COPIED_BYTES / median_seconds(lambda: target.copy_(source))
+
+
+def bandwidth_in_place() -> float:
+    """Bytes/s, read and written, of factors in place. A copy is slower where its target is read before it is written
+    over.
+    """
+    numbers = torch.ones(COPIED_BYTES // 4)
+    return 2 * COPIED_BYTES / median_seconds(lambda: numbers.mul_(1.0))
 
 
 def seconds_of_call() -> float:

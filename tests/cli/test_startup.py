@@ -24,6 +24,7 @@ LIGHT = {
     "show the tree": command("show", SPEC, "--stage", "tree"),
     "show the plan": command("show", SPEC, "--stage", "plan"),
     "compile": command("compile", "--check", SPEC),
+    "help": command("--help"),
     "explain": command("explain", "M0203"),
     "list": command("list"),
     "diff of a scale": command("diff", "specs/naive.muon", "specs/mup.muon"),
