@@ -47,7 +47,7 @@ class Dispatched(TorchDispatchMode):
 
 def _zero_product(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     if "out" in kwargs:
-        return kwargs["out"]
+        return kwargs["out"].zero_()
     like = func(*(_without_numbers(each) for each in args), **kwargs)
     return torch.zeros(like.shape, dtype=like.dtype)
 

@@ -25,6 +25,9 @@ def tune(device: Literal["gpu", "cpu"] | None, output: Path | None) -> None:
     """
     import torch
 
+    for path in [output] if output else []:
+        if not path.parent.is_dir():
+            raise click.ClickException(f"there is no directory {path.parent.as_posix()} to write {path.name} into")
     if device == "cpu" or (device is None and not torch.cuda.is_available()):
         _tune_cpu(output or Path("processors.json"))
     else:
@@ -60,5 +63,7 @@ def _tune_cpu(output: Path) -> None:
 
 
 def _write(output: Path, text: str, variable: str) -> None:
-    output.write_text(text, "utf-8")
+    from muondsl.emit.write import replace_text
+
+    replace_text(output, text)
     click.echo(f"{output.as_posix()} written; set {variable}={output.as_posix()} to use it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from muondsl.diagnostics.render import visible
@@ -20,11 +20,14 @@ WIDTH = 120
 
 @dataclass
 class Comments:
-    """Follows the steps of an update as they are printed, and says of each what has not been said."""
+    """Follows the steps of an update as they are printed, and says of each what has not been said. `provenance` is
+    where each of them comes from.
+    """
 
     update: typed.Update
     stage: str = ""
     place: str = ""
+    provenance: list[Provenance] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.formulas = {
@@ -32,29 +35,25 @@ class Comments:
         }
         self.places = {stage.heading: stage.span.place for stage in self.update.stages}
 
+    def heading(self, stage: str) -> list[str]:
+        if stage == self.stage:
+            return []
+        self.stage, self.place = stage, ""
+        return ["", *comment_lines("apply" if stage == "apply" else f"{self.places[stage]}: {stage}")]
+
     def above(self, origin: ir.Origin, note: str = "") -> list[str]:
-        lines: list[str] = []
-        if origin.stage != self.stage:
-            heading = "apply" if origin.stage == "apply" else f"{self.places[origin.stage]}: {origin.stage}"
-            lines += ["", *comment_lines(heading)]
-            self.stage, self.place = origin.stage, ""
+        """What stands above a step."""
+        lines = self.heading(origin.stage)
         if note:
+            self.provenance.append(Provenance(origin.stage, note))
             return [*lines, *comment_lines(note)]
         place = origin.place or self.place
-        formula = self.formulas.get((origin.stage, place))
+        formula = self.formulas.get((origin.stage, place), "")
         if place != self.place and formula:
             lines += comment_lines(f"{formula}  ({place})")
         self.place = place
+        self.provenance.append(Provenance(origin.stage, formula, place))
         return lines
-
-    def provenance(self, origin: ir.Origin, note: str = "") -> Provenance:
-        """What `above` says of a step, said of each."""
-        if origin.stage != self.stage:
-            self.stage, self.place = origin.stage, ""
-        if note:
-            return Provenance(origin.stage, note)
-        self.place = origin.place or self.place
-        return Provenance(origin.stage, self.formulas.get((origin.stage, self.place), ""), self.place)
 
 
 def comment_lines(text: str) -> list[str]:

@@ -218,8 +218,7 @@ def _update(
     program = plan.program
     body = list(_host(plan))
     comments = Comments(update)
-    items = list(roll_loops(statements(plan, iterations), _names_in_use(plan)))
-    for item in items:
+    for item in roll_loops(statements(plan, iterations), _names_in_use(plan)):
         body += _lines(item, comments, tables)
     body += [f"{copy.target}.copy_({plan.assignment(copy.value).name})" for copy in plan.copies]
     scalars = _scalar_arguments(program, spec)
@@ -238,7 +237,7 @@ def _update(
         ],
         "scalars": [{"name": name, "type": kind} for name, kind in scalars],
         "body": body,
-        "provenance": (*_provenance(items, Comments(update)), *_provenance_of_copies(plan)),
+        "provenance": (*comments.provenance, *_provenance_of_copies(plan)),
         "states": [_state(state) for state in program.states],
         "iterations": _iterations(program, iterations),
         "takes_stacks": _takes_stacks(program),
@@ -348,19 +347,12 @@ def _lines(item: Statement | Loop, comments: Comments, tables: list[dict[str, st
         yield item.text
         return
     first = item.body[0].origin
-    stage = comments.above(ir.Origin(first.stage, ""))
-    yield from stage
+    yield from comments.heading(first.stage)
     over = _table(item.names, item.rows, first.rule, tables) if item.names else f"range({len(item.rows)})"
     yield f"for {', '.join(item.names) or '_'} in {over}:"
     for statement in item.body:
         yield from (f"    {line}" for line in comments.above(statement.origin, statement.note))
         yield f"    {statement.rolled}"
-
-
-def _provenance(items: Sequence[Statement | Loop], comments: Comments) -> Iterator[Provenance]:
-    for item in items:
-        for statement in (item,) if isinstance(item, Statement) else item.body:
-            yield comments.provenance(statement.origin, statement.note)
 
 
 def _provenance_of_copies(plan: UpdatePlan) -> Iterator[Provenance]:

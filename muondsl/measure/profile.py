@@ -4,6 +4,7 @@ seen, and as which each matrix is stepped where torch has several.
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -99,13 +100,15 @@ def profile_steps(
     options: Options | None = None,
 ) -> Profile:
     """Measures steps of parameters of these shapes and this format. Raises SpecError for a spec with errors, CostError
-    for one that cannot route the parameters.
+    for one that cannot route the parameters, and for parameters that this machine cannot hold.
     """
     options = options or Options()
     stages = pipeline(spec, options)
     checked, file = stages.checked(), stages.file()
     optimizer = load_file(file, checked)
     kinds, left_out = divide_into_kinds(optimizer, shapes)
+    for kind in kinds:
+        check_memory(optimizer, kind, DTYPES[parameters])
     lines = lines_of(file.text, file.provenance, vars(sys.modules[optimizer.__module__]))
     with threads_of_torch(1):
         measured = tuple(measure_kind(optimizer, kind, lines, DTYPES[parameters], steps) for kind in kinds)
@@ -133,6 +136,20 @@ def divide_into_kinds(
     return tuple(sorted(kinds, key=lambda kind: kind.route)), left_out
 
 
+def check_memory(optimizer: type[SpecOptimizer], kind: Kind, dtype: torch.dtype) -> None:
+    """Raises CostError where parameters, gradients, states and as much again are more than this machine's memory."""
+    if not hasattr(os, "sysconf"):
+        return
+    whole = [state for state in optimizer.states[kind.route] if state.is_full]
+    size = (2 + len(whole)) * dtype.itemsize * kind.taken * torch.Size(kind.sizes).numel()
+    held = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 2 * size > held:
+        raise CostError(
+            f"{kind.names[0]} takes {size / 2**30:.3g} GiB with its gradient and states, too much to be stepped in the "
+            f"{held / 2**30:.3g} GiB of this machine"
+        )
+
+
 def measure_kind(
     optimizer: type[SpecOptimizer], kind: Kind, lines: Lines, dtype: torch.dtype, steps: int
 ) -> MeasuredKind:
@@ -150,7 +167,7 @@ def measure_kind(
         plain.append(perf_counter() - begin)
         profiled.append(recorded_step(made, lines))
     profiled.sort(key=lambda step: step.seconds)
-    return MeasuredKind(kind, profiled[(steps - 1) // 2], statistics.median(plain))
+    return MeasuredKind(kind, profiled[(steps - 1) // 2], statistics.median_low(plain))
 
 
 def random_parameters(kind: Kind, dtype: torch.dtype) -> Iterator[tuple[str, Parameter]]:

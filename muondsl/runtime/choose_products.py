@@ -15,9 +15,9 @@ from muondsl.runtime.forms import Coefficients, Operation, steps_to_products
 from muondsl.runtime.iteration import Form, Gram, Iteration
 from muondsl.runtime.processor import Processor, this_processor
 
-WIDENED_GRAM = Gram(ratio=1.5, restarts=tuple(range(5, 100, 5)))
-"""Of an iteration in 16 bits whose products are in fp32. Five steps on one Gram matrix lose less than one step in bf16
-does, ten can lose everything.
+WIDENED_GRAM = Gram(ratio=1.0, restarts=tuple(range(5, 100, 5)))
+"""Of an iteration in 16 bits whose products are in fp32, for matrices of any sizes. Five steps on one Gram matrix lose
+less than one step in bf16 does, ten can lose everything.
 """
 
 LARGEST_FOLDED = 4.0
@@ -28,6 +28,12 @@ PANELS = (128, 192, 256, 384, 512)
 
 LEAST_GAIN = 0.05
 """What a division has to save, beyond what a model is wrong by."""
+
+WIDENING = 1.5
+"""How many times as fast products in fp32 have to be before numbers are widened for them."""
+
+CALLS_OF_PANEL = 6
+"""What a panel takes of calls and views: of factors, addend and result, the product, the mirrored copy."""
 
 Read = tuple[Operation, tuple[str, ...]]
 """An operation, and the squares that nothing behind it reads."""
@@ -67,7 +73,7 @@ def _product_dtype(dtype: torch.dtype, processor: Processor) -> torch.dtype:
     """The format in which matrices of `dtype` are multiplied: fp32 where a CPU has no units for their own 16 bits, and
     takes several times as long to imitate them. Sums are of fp32 in either, and results are rounded to `dtype`.
     """
-    is_slow = processor.rate(dtype).flops < processor.rate(torch.float32).flops
+    is_slow = WIDENING * processor.rate(dtype).flops < processor.rate(torch.float32).flops
     return torch.float32 if dtype.itemsize == 2 and is_slow else dtype
 
 
@@ -133,7 +139,7 @@ def _symmetric(side: int, depth: int, dtype: torch.dtype, processor: Processor) 
             times[rows] = (
                 2 * computed * depth / rate.of_panel(rows)
                 + 2 * mirrored * dtype.itemsize / processor.bandwidth
-                + 2 * len(begins) * processor.call
+                + CALLS_OF_PANEL * len(begins) * processor.call
             )
     best = min(times, key=lambda rows: times[rows])
     return best, times[best] if best else whole

@@ -15,6 +15,7 @@ from muondsl.runtime.backend import Bucket, Choice, Numbered, architecture_of
 from muondsl.runtime.batch import Batch
 from muondsl.runtime.choose_products import Products, choose_products
 from muondsl.runtime.launch import Launch
+from muondsl.runtime.processor import this_processor
 from muondsl.runtime.step_plan import Recipe, StepPlan, stand_ins
 from muondsl.runtime.torch_path import FEWEST_STACKED, most_stacked
 from muondsl.runtime.workspace import Arena
@@ -121,13 +122,16 @@ def _torch_path(optimizer: SpecOptimizer, route: str, found: Numbered) -> Iterat
             own = iteration.computed_dtype(dtype)
             parts.append(_multiplied(choose_products(iteration, min(matrix), max(matrix), own, device), own))
         if stacked > 1 and count >= FEWEST_STACKED:
-            parts.append(f"stacks of {min(count, stacked)}")
+            parts.append(f"stacks of up to {min(count, stacked)}")
         if len(parts) > 1:
             yield "  " + "  ".join(parts)
-    if device.type == "cpu" and torch.get_num_threads() > 1 and len(found) > 1:
+    if device.type == "cpu" and route in optimizer.iterations:
+        processor = this_processor()
+        yield f"  chosen by {'measured' if processor.is_measured else 'usual'} rates of {processor.name}"
+    if device.type == "cpu" and len(found) > 1:
         workspace = optimizer.backend.options.workspace
-        bound = "" if workspace is None else f" in {_bytes(workspace)}"
-        yield f"  side by side on {torch.get_num_threads()} threads{bound}"
+        bound = "" if workspace is None else f", in {_bytes(workspace)} of workspace"
+        yield f"  side by side on as many as {torch.get_num_threads()} threads{bound}"
 
 
 def _multiplied(products: Products, dtype: torch.dtype) -> str:

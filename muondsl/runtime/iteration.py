@@ -29,9 +29,10 @@ Form = Literal["small", "direct", "gram"]
 class Gram:
     """The form that multiplies polynomials of x xᵀ and touches a long x only before and after several steps.
 
-    It is taken where long ≥ ratio · short and short ≥ shortest. `restarts` says after how many steps x is formed anew,
-    which bounds the error; from five steps in bf16 after 2 and 4, in fp16 after 3. Below 512 rows the rounding of
-    squares in 16 bits costs small singular values more than steps on x itself do.
+    Kernels take it where long ≥ ratio · short and short ≥ shortest, on a CPU a model of it decides where short ≥
+    shortest. `restarts` says after how many steps x is formed anew, which bounds the error; from five steps in bf16
+    after 2 and 4, in fp16 after 3. Below 512 rows the rounding of squares in 16 bits costs small singular values more
+    than steps on x itself do.
     """
 
     ratio: float

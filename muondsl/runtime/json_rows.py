@@ -46,9 +46,12 @@ class Row:
 
     def number(self, name: str) -> float:
         value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"{name} should be a number but is: {value!r}")
-        return float(value)
+        try:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise self.error(f"{name} should be a number but is: {value!r}")
+            return float(value)
+        except OverflowError:
+            raise self.error(f"{name} should be a number of 64 bits but has {len(str(value))} digits") from None
 
     def positive(self, name: str) -> float:
         number = self.number(name)

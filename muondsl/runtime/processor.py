@@ -89,20 +89,19 @@ def this_processor() -> Processor:
 
 
 def processor_name() -> str:
-    """The processor with those of its units that decide how fast it multiplies."""
+    """The processor with those of its units that decide how fast it multiplies, as far as torch says."""
     found = _capabilities()
     units = [unit for unit in (*UNITS[torch.bfloat16], *UNITS[torch.float16], "avx512_f", "avx2") if found.get(unit)]
-    return ", ".join([str(found.get("cpu_name", platform.machine())), *dict.fromkeys(units)])
+    return ", ".join([str(found.get("cpu_name") or platform.processor() or platform.machine()), *dict.fromkeys(units)])
 
 
 def usual_processor(capabilities: Mapping[str, object]) -> Processor:
     """Round figures of server processors in 2026, by whether they multiply in 16 bits."""
-    single = ProductRate(torch.float32, 1.5e11, 0.85)
-    rates = [single, ProductRate(torch.float64, single.flops / 2, single.panel)]
+    rates = [ProductRate(torch.float32, 1.5e11, 0.85)]
     for dtype, units in UNITS.items():
         has_units = any(capabilities.get(unit) for unit in units)
         rates.append(ProductRate(dtype, 8e11, 0.7) if has_units else ProductRate(dtype, 3e10, 0.95))
-    return Processor(processor_name(), tuple(rates), bandwidth=1.2e10, call=2.5e-6)
+    return Processor(processor_name(), with_double(rates), bandwidth=1.2e10, call=2.5e-6)
 
 
 def read_processors(path: Path) -> tuple[Processor, ...]:
@@ -128,8 +127,16 @@ def _to_processor(row: Row) -> Processor:
         rate = products.part(str(dtype).removeprefix("torch."))
         rate.check_names({"flops", "panel"})
         rates.append(ProductRate(dtype, rate.positive("flops"), min(1.0, rate.positive("panel"))))
-    rates.append(ProductRate(torch.float64, rates[-1].flops / 2, rates[-1].panel))
-    return Processor(row.text("name"), tuple(rates), row.positive("bandwidth"), row.positive("call"), is_measured=True)
+    return Processor(
+        row.text("name"), with_double(rates), row.positive("bandwidth"), row.positive("call"), is_measured=True
+    )
+
+
+def with_double(rates: Iterable[ProductRate]) -> tuple[ProductRate, ...]:
+    """And the rate of fp64: half of that of fp32."""
+    known = {rate.dtype: rate for rate in rates}
+    single = known[torch.float32]
+    return (*known.values(), ProductRate(torch.float64, single.flops / 2, single.panel))
 
 
 @cache

@@ -159,6 +159,9 @@ def fill_symmetric(
     alpha: float = 1.0,
 ) -> None:
     """As `_fill`, of each panel of rows what begins at the diagonal."""
+    if rows >= out.shape[-2]:
+        _fill(out, left, right, addend=addend, beta=beta, alpha=alpha)
+        return
     for begin in range(0, out.shape[-2], rows):
         panel = slice(begin, begin + rows)
         own = None if addend is None else addend[..., panel, begin:]
@@ -167,6 +170,6 @@ def fill_symmetric(
 
 def _mirror(out: Tensor, rows: int) -> None:
     """Below panels of rows, what stands beside them."""
-    for begin in range(0, out.shape[-2], rows):
+    for begin in range(0, out.shape[-2] - rows, rows):
         end = begin + rows
         out[..., end:, begin:end].copy_(out[..., begin:end, end:].mT)

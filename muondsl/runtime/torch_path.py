@@ -54,18 +54,21 @@ def step_with_torch(optimizer: SpecOptimizer, chosen: Mapping[int, Sequence[Tens
         group = _Group(optimizer, place, own["route"], hypers, scaling.factor(own))
         members += [_Member(group, parameter, numbers[id(parameter)]) for parameter in parameters]
     tasks: list[Task] = []
+    elsewhere: list[list[_Member]] = []
     workspace = optimizer.backend.options.workspace
     for stack in _stacks(members, None if workspace is None else workspace // torch.get_num_threads()):
-        if stack[0].parameter.device.type == "cpu":
-            needed = 0 if workspace is None else _needed(stack)
-            tasks.append(Task(len(stack) * stack[0].cost, partial(_step_together, stack), needed))
-            if workspace is not None and needed > workspace:
-                raise RuntimeError(
-                    f"a parameter of size {tuple(stack[0].parameter.shape)} needs {needed} bytes while it is stepped, "
-                    f"but workspace is {workspace}"
-                )
-        else:
-            _step_together(stack)
+        if stack[0].parameter.device.type != "cpu":
+            elsewhere.append(stack)
+            continue
+        needed = 0 if workspace is None else _needed(stack)
+        tasks.append(Task(len(stack) * stack[0].cost, partial(_step_together, stack), needed))
+        if workspace is not None and needed > workspace:
+            raise RuntimeError(
+                f"a parameter of size {tuple(stack[0].parameter.shape)} needs {needed} bytes while it is stepped, but "
+                f"workspace is {workspace}"
+            )
+    for stack in elsewhere:
+        _step_together(stack)
     side_by_side(tasks, workspace)
 
 
@@ -95,8 +98,8 @@ class _Member:
     def on_meta(self) -> _Member:
         """The same without memory."""
         found = copy(self)
-        found.parameter, found.gradient = self.parameter.detach().to("meta"), self.gradient.to("meta")
-        found.state = {name: each.to("meta") for name, each in self.state.items()}
+        found.parameter, found.gradient = _without_memory(self.parameter), _without_memory(self.gradient)
+        found.state = {name: _without_memory(each) for name, each in self.state.items()}
         return found
 
     @property
@@ -128,7 +131,8 @@ class _Member:
     def layout(self) -> object:
         """What decides how much memory a step takes."""
         tensors = (self.parameter, self.gradient, *self.state.values())
-        return self.group.route, str(self.view), tuple((each.shape, each.stride(), each.dtype) for each in tensors)
+        layouts = tuple((each.shape, each.stride(), each.dtype) for each in tensors)
+        return self.group.route, str(self.view), self.group.factor != 1, torch.get_num_threads(), layouts
 
     def worked(self) -> tuple[Worked, Tensor]:
         """What a step is computed with, and the gradient."""
@@ -174,8 +178,8 @@ def _stacks(members: Sequence[_Member], bound: int | None) -> Iterator[list[_Mem
     for found in kinds.values():
         group, parameter = found[0].group, found[0].parameter
         size = most_stacked(group.optimizer, group.route, parameter) if len(found) >= FEWEST_STACKED else 1
-        if size > 1 and bound is not None:
-            size = max(1, min(size, len(found)) * bound // max(1, _needed(found[:size])))
+        while size > 1 and bound is not None and _needed(found[:size]) > bound:
+            size = min(size, len(found)) // 2
         yield from (found[begin : begin + size] for begin in range(0, len(found), size))
 
 
@@ -184,11 +188,15 @@ def _needed(stack: Sequence[_Member]) -> int:
     known = stack[0].group.optimizer.backend.needed
     key = (len(stack), stack[0].layout)
     if key not in known:
-        without_memory = [member.on_meta() for member in stack]
+        stand_ins = [member.on_meta() for member in stack]
         with LiveBytes() as live:
-            _step_together(without_memory)
+            _step_together(stand_ins)
         known[key] = live.peak
     return known[key]
+
+
+def _without_memory(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _step_together(stack: Sequence[_Member]) -> None:
@@ -216,11 +224,12 @@ def _step_stack(members: Sequence[_Member]) -> None:
 
 
 def _pieces(tensors: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
-    """Tensors of one shape cut alike, if their elements are in order, so that what is computed on the way to a result
-    stays in caches. Bits are those of tensors as they are.
+    """Large tensors of one shape on a CPU, cut alike if their elements are in order, so that what is computed on the
+    way to a result stays in caches. Bits are those that one thread gives tensors as they are.
     """
     size = PIECE_ELEMENTS * torch.get_num_threads()
-    if tensors[0].device.type == "cuda" or not all(each.is_contiguous() for each in tensors):
+    is_large = tensors[0].device.type in ("cpu", "meta") and tensors[0].numel() > size
+    if not is_large or not all(each.is_contiguous() for each in tensors):
         yield tensors
         return
     yield from zip(*(each.view(-1).split(size) for each in tensors), strict=True)

@@ -1,8 +1,9 @@
-"""What is measured of this CPU: orders of magnitude, which no machine is beyond, and that nothing is left changed."""
+"""What is measured of this CPU, by a clock of the test's own, and that nothing is left changed."""
 
 from __future__ import annotations
 
 import time
+from itertools import count
 
 import pytest
 import torch
@@ -11,17 +12,15 @@ from muondsl.measure import peaks
 from muondsl.measure.peaks import median_seconds, threads_of_torch
 
 
-def test_rates_are_those_of_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peaks, "COPIED_BYTES", 2**24)
+def test_rates_are_work_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock on which every run takes a second. What is multiplied in place is read and written once."""
+    ticks = count()
+    monkeypatch.setattr(peaks, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(peaks, "SIDE", 16)
+    monkeypatch.setattr(peaks, "COPIED_BYTES", 2**16)
     found = peaks.measure_peaks(1, (torch.float32, torch.float64))
-    assert found.threads == 1
-    assert set(found.products) == {torch.float32, torch.float64}
-    assert 1e8 < found.products[torch.float64] < found.products[torch.float32] < 1e13
-    assert 1e8 < found.bandwidth < 1e12
-    assert 1e-8 < found.call < 1e-3
-    # An element that is multiplied often is worth more than one that is moved, and a call more than either.
-    assert found.products[torch.float32] > found.bandwidth / 4
-    assert found.call > 1 / found.bandwidth
+    assert found.products == dict.fromkeys((torch.float32, torch.float64), 2 * 16**3)
+    assert (found.threads, found.bandwidth, found.call) == (1, 2 * 2**16, 1 / peaks.CALLS)
 
 
 def test_threads_are_as_before() -> None:

@@ -159,6 +159,17 @@ def test_large_parameters_of_a_shape_are_stepped_once_and_counted_often() -> Non
     assert "stepped: 1 of 5 (1024 × 1025), 9 of 9 (64)" in to_text(profile, "some")
 
 
+def test_what_the_machine_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A momentum beside parameter and gradient: 12 bytes an element, twice."""
+    large = Shape("head.weight", (1024, 1024))
+    monkeypatch.setattr(measured.os, "sysconf", {"SC_PAGE_SIZE": 2**20, "SC_PHYS_PAGES": 24}.__getitem__)
+    assert profiled("sgd_momentum", large, steps=1).kinds
+    monkeypatch.setattr(measured.os, "sysconf", {"SC_PAGE_SIZE": 2**20, "SC_PHYS_PAGES": 23}.__getitem__)
+    message = r"^head\.weight takes 0\.0117 GiB with its gradient and states, too much .* 0\.0225 GiB of this machine$"
+    with pytest.raises(CostError, match=message):
+        profiled("sgd_momentum", large, steps=1)
+
+
 def test_the_median_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of its figures, so that its parts have its sum."""
     seconds = iter((99.0, 3.0, 1.0, 2.0))

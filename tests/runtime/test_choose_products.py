@@ -96,7 +96,7 @@ def test_what_is_not_accurate_is_not_chosen() -> None:
 @pytest.mark.parametrize("processor", [WITH, WITHOUT], ids=["with units", "without"])
 def test_panels_are_for_large_products_alone(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(processor, 128, 512, monkeypatch).outer_panel == 0
-    assert chosen(WITHOUT, 768, 768, monkeypatch).square_panel == 128
+    assert chosen(processor, 4096, 4096, monkeypatch).square_panel > 0
     slow = replace(processor, products=tuple(replace(each, panel=0.1) for each in processor.products))
     assert {chosen(slow, 256, long, monkeypatch).outer_panel for long in (256, 4096)} == {0}
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from generated.moonlight import Moonlight
+from generated.moonlight import Moonlight, update_otherwise
 from muondsl.runtime import torch_path
 from tests.runtime.subjects import CLASSES, Optimizer, every_generated_class, random
 
@@ -59,6 +59,26 @@ def test_pieces_have_the_bits_of_the_whole(kind: Optimizer, route: str, monkeypa
         torch.set_num_threads(threads)
     assert sizes == [512, 512, 512, 512, 320, 2368] * 3
     for mine, theirs in zip(pieces, whole, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_pieces_as_large_as_they_are_have_the_bits_of_the_whole() -> None:
+    """Four pieces, the last of an odd length."""
+    parameter, gradient = random((200_003,), 0), random((200_003,), 1)
+    whole = [parameter.clone(), torch.zeros_like(parameter), torch.zeros_like(parameter)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        optimizer = Moonlight([{"params": [Parameter(parameter)], "route": "otherwise"}], lr=1e-3, weight_decay=0.1)
+        (member,) = optimizer.param_groups[0]["params"]
+        member.grad = gradient
+        for step in (1, 2):
+            optimizer.step()
+            update_otherwise(whole[0], gradient, whole[1], whole[2], lr=1e-3, weight_decay=0.1, step=step)
+    finally:
+        torch.set_num_threads(threads)
+    state = optimizer.state[member]
+    for mine, theirs in zip((member, state["exp_avg"], state["exp_avg_sq"]), whole, strict=True):
         assert torch.equal(mine, theirs)
 
 

@@ -69,7 +69,7 @@ def test_without_a_file_units_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     assert usual_processor({"amx_bf16": True}).rate(torch.float16).flops < single
 
 
-def test_what_torch_does_not_say_of_a_cpu_is_not_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_of_which_torch_says_nothing_is_taken_to_have_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     monkeypatch.delenv("MUONDSL_CPU", raising=False)
     assert this_processor().rate(torch.bfloat16).flops > this_processor().rate(torch.float32).flops

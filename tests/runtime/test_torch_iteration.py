@@ -17,7 +17,7 @@ from generated.torch_muon import TorchMuon
 from muondsl.runtime import choose_products
 from muondsl.runtime.choose_products import allowed_forms, products_of
 from muondsl.runtime.iteration import Gram, Iteration
-from muondsl.runtime.processor import UNITS, usual_processor
+from muondsl.runtime.processor import UNITS, processor_name, usual_processor
 from muondsl.runtime.torch_iteration import iterated, multiplied
 
 KELLER_JORDAN = ((3.4445, -4.7750, 2.0315),) * 5
@@ -105,19 +105,20 @@ def test_describe_says_which_form_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(2)
     try:
         with_units(monkeypatch, has_any=False)
-        assert optimizer.describe().splitlines()[-4:] == [
-            "  9 of 64 × 64  direct in bfloat16, by products in float32  stacks of 9",
+        assert optimizer.describe().splitlines()[-5:] == [
+            "  9 of 64 × 64  direct in bfloat16, by products in float32  stacks of up to 9",
             "  1 of 96 × 512  gram in bfloat16, by products in float32",
             "  1 of 1536 × 512  gram in bfloat16, by products in float32, symmetric ones in panels of 128 rows",
-            "  side by side on 2 threads in 3 MiB",
+            f"  chosen by usual rates of {processor_name()}",
+            "  side by side on as many as 2 threads, in 3 MiB of workspace",
         ]
         with_units(monkeypatch, has_any=True)
-        assert optimizer.describe().splitlines()[-4:-2] == [
-            "  9 of 64 × 64  direct in bfloat16  stacks of 9",
+        assert optimizer.describe().splitlines()[-5:-3] == [
+            "  9 of 64 × 64  direct in bfloat16  stacks of up to 9",
             "  1 of 96 × 512  direct in bfloat16",
         ]
         faithful = muondsl.load("specs/torch_muon.muon", numerics="faithful")(groups).describe()
-        assert faithful.splitlines()[-1] == "  side by side on 2 threads"
+        assert faithful.splitlines()[-1] == "  side by side on as many as 2 threads"
         assert "×" not in faithful
     finally:
         torch.set_num_threads(threads)

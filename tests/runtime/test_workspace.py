@@ -109,6 +109,9 @@ def test_stacks_are_no_larger_than_their_share(monkeypatch: pytest.MonkeyPatch) 
     bound = made(TorchMuon, 24, workspace=needed)
     bound.step()
     assert sizes == [12, 12]
+    sizes.clear()
+    made(TorchMuon, 400, workspace=1 << 40).step()
+    assert sorted(sizes) == [400 - 2 * 170, 170, 170]  # as many as without a bound
     for mine, theirs in zip(bound.param_groups[0]["params"], free.param_groups[0]["params"], strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
 
