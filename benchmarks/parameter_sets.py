@@ -28,4 +28,4 @@ SETS: dict[str, list[Shape]] = {
     "experts": [(256, 512), (512, 256)] * 16,
 }
 USUAL = ("gpt2-small, 2 layers", "square", "wide", "tall", "many small", "convnet", "experts")
-"""What is measured where nothing is said: a few minutes, most of it for the slowest that is compared."""
+"""What is stepped where nothing is said: for a few minutes, most of them for the slowest that is compared."""
