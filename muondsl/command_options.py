@@ -28,6 +28,25 @@ def numerics_options(command: Callable[..., None]) -> Callable[..., None]:
     return numerics(precision(command))
 
 
+def shapes_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--shapes",
+        required=True,
+        metavar="gpt2|llama-70b|FILE",
+        help="The parameters: a set that has a name, or a file with a name and its sizes in each line, or of JSON.",
+    )(command)
+
+
+def dtype_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--dtype",
+        type=click.Choice(["bf16", "fp16", "fp32"]),
+        default="fp32",
+        show_default=True,
+        help="The number format of parameters and gradients.",
+    )(command)
+
+
 def target_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--target",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from muondsl.command_options import SPEC, numerics_options, target_option
+from muondsl.command_options import SPEC, dtype_option, numerics_options, shapes_option, target_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,20 +57,9 @@ def _inspections(
 
 @click.command()
 @click.argument("spec", type=SPEC)
-@click.option(
-    "--shapes",
-    required=True,
-    metavar="gpt2|llama-70b|FILE",
-    help="The parameters: a set that has a name, or a file with a name and its sizes in each line, or of JSON.",
-)
+@shapes_option
 @click.option("--device", "device_name", required=True, metavar="NAME", help="a100, h100, h200, b200 or mi300x.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["bf16", "fp16", "fp32"]),
-    default="fp32",
-    show_default=True,
-    help="The number format of parameters and gradients.",
-)
+@dtype_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @numerics_options
 def cost(spec: Path, shapes: str, device_name: str, dtype: Any, as_json: bool, numerics: Any, precision: Any) -> None:

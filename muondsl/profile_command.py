@@ -7,24 +7,13 @@ from typing import Any
 
 import click
 
-from muondsl.command_options import SPEC, numerics_options
+from muondsl.command_options import SPEC, dtype_option, numerics_options, shapes_option
 
 
 @click.command()
 @click.argument("spec", type=SPEC)
-@click.option(
-    "--shapes",
-    required=True,
-    metavar="gpt2|llama-70b|FILE",
-    help="The parameters: a set that has a name, or a file with a name and its sizes in each line, or of JSON.",
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["bf16", "fp16", "fp32"]),
-    default="fp32",
-    show_default=True,
-    help="The number format of parameters and gradients.",
-)
+@shapes_option
+@dtype_option
 @click.option(
     "--steps",
     type=click.IntRange(min=1),

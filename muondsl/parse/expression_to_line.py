@@ -6,9 +6,10 @@ first branch of another. Decides no line break and never sees a comment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from muondsl.diagnostics.span import NOWHERE
 from muondsl.parse import ast
 
 if TYPE_CHECKING:
@@ -82,6 +83,15 @@ def brackets_of(line: Line) -> Iterator[Brackets]:
                 yield piece
             for element in piece.elements:
                 yield from brackets_of(element.line)
+
+
+def without_place(brackets: Brackets) -> Brackets:
+    """The same as if it were in no source, with all that it holds."""
+    elements = tuple(
+        Element(NOWHERE, tuple(each if isinstance(each, str) else without_place(each) for each in element.line))
+        for element in brackets.elements
+    )
+    return replace(brackets, elements=elements, span=NOWHERE)
 
 
 def bracketed(opening: str, elements: Iterable[Element], closing: str, span: Span) -> Line:

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from muondsl.parse import ast
-from muondsl.parse.expression_to_line import Brackets, Element, Line, brackets_of, flat
+from muondsl.parse.expression_to_line import Brackets, Element, Line, brackets_of, flat, without_place
 from muondsl.parse.item_to_parts import cells, end_of_parameters, item_to_parts
 from muondsl.parse.text_to_tree import parse
 
@@ -160,16 +160,20 @@ class _Page:
             self.lines.append(text)
 
     def inlined(self, line: Line) -> Iterator[str | Brackets]:
-        """The pieces, with those of its conditionals that hold a comment, which they have no line for."""
+        """The pieces, with those of its conditionals that hold a comment, which they have no line for. Where no bracket
+        in a conditional has one either, its comments will stand elsewhere, and it is laid out as if it had none.
+        """
         for piece in line:
-            if isinstance(piece, Brackets) and piece.is_conditional and self.holds_comment(piece):
+            if not (isinstance(piece, Brackets) and piece.is_conditional and self.holds_comment(piece)):
+                yield piece
+            elif any(self.has_comment(start, end) for start, end in self.hosts((piece,))):
                 yield piece.opening
                 for element in piece.elements:
                     yield from (" ",) if element is not piece.elements[0] else ()
                     yield from self.inlined(element.line)
                 yield piece.closing
             else:
-                yield piece
+                yield without_place(piece)
 
     def holds_comment(self, brackets: Brackets) -> bool:
         return self.has_comment(self.start(brackets), self.end(brackets))

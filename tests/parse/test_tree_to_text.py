@@ -578,3 +578,26 @@ def test_items_of_another_source_draw_no_comments() -> None:
     file = parse(source)
     mixed = replace(file, items=(file.items[0], other.items[0], file.items[1]))
     assert format_tree(mixed) == "# a\nscale         x  # b\nadapt         f(x)\ndecay         y  # c\n"
+
+
+def test_a_conditional_whose_comments_go_elsewhere_is_broken_as_one_without() -> None:
+    """The call keeps its comment, so that those behind it stand behind the statement, and leave too long a line."""
+    long = "a_name_of_some_length_" * 2
+    laid_out(
+        f"""
+        view head(f(
+          x,  # in the call
+          y
+        )) where x + (if x  # in the conditional
+          then {long} else {long})
+        """,
+        f"""
+        view head(f(
+          x,  # in the call
+          y,
+        )) where x + (
+          if x then {long}
+          else {long}
+        )  # in the conditional
+        """,
+    )

@@ -97,7 +97,7 @@ def test_every_form_in_sixteen_bits_is_as_accurate_as_torch(
 
 
 def test_describe_says_which_form_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = (*((64, 64),) * 9, (96, 512), (1536, 512))
+    sizes = (*((64, 64),) * 9, (96, 512), (2304, 768))
     parameters = [torch.nn.Parameter(torch.zeros(each)) for each in sizes]
     groups = [{"params": parameters, "route": "matrix"}]
     optimizer = TorchMuon(groups, workspace=3 << 20)
@@ -108,7 +108,7 @@ def test_describe_says_which_form_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert optimizer.describe().splitlines()[-5:] == [
             "  9 of 64 × 64  direct in bfloat16, by products in float32  stacks of up to 9",
             "  1 of 96 × 512  gram in bfloat16, by products in float32",
-            "  1 of 1536 × 512  gram in bfloat16, by products in float32, symmetric ones in panels of 128 rows",
+            "  1 of 2304 × 768  gram in bfloat16, by products in float32, symmetric ones in panels of 128 rows",
             f"  chosen by usual rates of {processor_name()}",
             "  side by side on as many as 2 threads, in 3 MiB of workspace",
         ]
