@@ -25,9 +25,8 @@ def tune(device: Literal["gpu", "cpu"] | None, output: Path | None) -> None:
     """
     import torch
 
-    for path in [output] if output else []:
-        if not path.parent.is_dir():
-            raise click.ClickException(f"there is no directory {path.parent.as_posix()} to write {path.name} into")
+    if output and not output.parent.is_dir():
+        raise click.ClickException(f"there is no directory {output.parent.as_posix()} to write {output.name} into")
     if device == "cpu" or (device is None and not torch.cuda.is_available()):
         _tune_cpu(output or Path("processors.json"))
     else:

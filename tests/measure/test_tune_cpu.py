@@ -43,6 +43,16 @@ def test_a_malformed_file_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "{"
 
 
+def test_a_missing_directory_is_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured_processor, "measured_processor", pytest.fail)
+    path = tmp_path / "missing" / "processors.json"
+    result = CliRunner().invoke(main, ["tune", "--device", "cpu", "-o", str(path)])
+    assert result.exit_code == 1
+    assert f"Error: there is no directory {path.parent.as_posix()} to write processors.json into" in result.output
+
+
 def test_rates_are_those_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock that ticks a second for each look, every run takes a second."""
     ticks = iter(range(10**6))
