@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from muondsl.runtime.processor import processor_name
+
 
 def machine() -> dict[str, Any]:
-    found: Mapping[str, Any] = torch.cpu.get_capabilities()
-    units = [name for name in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2", "bf16") if found.get(name)]
-    return {
-        "processor": found["cpu_name"],
-        "units": units,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
+    return {"processor": processor_name(), "threads": torch.get_num_threads(), "torch": torch.__version__}

@@ -14,13 +14,13 @@ class Row:
     """One object of a file. What is wrong with it is raised as `kind`, a ValueError, with the place."""
 
     place: str
-    row: Any
+    entries: Any
     kind: type[ValueError]
 
     def check_names(self, known: Collection[str]) -> None:
-        if not isinstance(self.row, dict):
+        if not isinstance(self.entries, dict):
             raise self.error("should be an object")
-        if unknown := sorted(set(self.row) - set(known)):
+        if unknown := sorted(set(self.entries) - set(known)):
             raise self.error(f"has unknown entries: {', '.join(unknown)}")
 
     def choice(self, name: str, known: Iterable[str]) -> str:
@@ -46,9 +46,9 @@ class Row:
 
     def number(self, name: str) -> float:
         value = self.value(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(f"{name} should be a number but is: {value!r}")
         try:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise self.error(f"{name} should be a number but is: {value!r}")
             return float(value)
         except OverflowError:
             raise self.error(f"{name} should be a number of 64 bits but has {len(str(value))} digits") from None
@@ -75,9 +75,9 @@ class Row:
         return Row(f"{self.place}, {name}", self.value(name), self.kind)
 
     def value(self, name: str) -> Any:
-        if name not in self.row:
+        if name not in self.entries:
             raise self.error(f"has no {name}")
-        return self.row[name]
+        return self.entries[name]
 
     def error(self, problem: str) -> ValueError:
         return self.kind(f"{self.place}: {problem}")

@@ -95,8 +95,8 @@ def _to_entry(row: Row) -> TunedTile:
         is_symmetric=row.flag("is_symmetric"),
         from_side=row.integer("from_side", 0),
         tile=_to_tile(row),
-        device=row.text("device") if "device" in row.row else "",
-        milliseconds=row.number("milliseconds") if "milliseconds" in row.row else 0.0,
+        device=row.text("device") if "device" in row.entries else "",
+        milliseconds=row.number("milliseconds") if "milliseconds" in row.entries else 0.0,
     )
     if entry.is_symmetric and entry.tile.block_m != entry.tile.block_n:
         raise row.error("block_m and block_n should be equal in a symmetric product")
@@ -114,9 +114,9 @@ def _to_tile(row: Row) -> Tile:
         block_k=row.power_of_two("block_k", 16, 256),
         warps=row.power_of_two("warps", 1, 16),
         stages=row.integer("stages", 1, 8),
-        uses_descriptors="uses_descriptors" in row.row and row.flag("uses_descriptors"),
-        splits_diagonal="splits_diagonal" in row.row and row.flag("splits_diagonal"),
-        registers=None if row.row.get("registers") is None else row.integer("registers", 32, 512),
+        uses_descriptors="uses_descriptors" in row.entries and row.flag("uses_descriptors"),
+        splits_diagonal="splits_diagonal" in row.entries and row.flag("splits_diagonal"),
+        registers=None if row.entries.get("registers") is None else row.integer("registers", 32, 512),
     )
 
 

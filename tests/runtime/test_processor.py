@@ -91,6 +91,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
         {"products": {name: RATES[name] for name in ("bfloat16", "float32")}},
         "products: has no float16",
     ),
+    "no number of 64 bits": ({"call": 10**400}, "call should be a number of 64 bits but has 401 digits"),
     "no rate": (
         {"products": {**RATES, "float32": {"flops": "fast", "panel": 1}}},
         "products, float32: flops should be a number but is: 'fast'",
