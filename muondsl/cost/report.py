@@ -9,6 +9,7 @@ from textwrap import wrap
 from muondsl.cost.devices import LAUNCH_SECONDS, Device
 from muondsl.cost.estimate import Estimate, RouteEstimate
 from muondsl.cost.summary import by_operator, ratios
+from muondsl.cost.words import lines_of_parameters, plural
 from muondsl.cost.work import Total, Work, total
 
 WIDTH = 120
@@ -34,21 +35,17 @@ def to_text(estimate: Estimate, shapes: str) -> str:
 
 
 def _heading(estimate: Estimate, shapes: str) -> Iterator[str]:
-    device, options = estimate.device, estimate.options
-    parameters = sum(route.parameters for route in estimate.routes)
-    elements = sum(route.elements for route in estimate.routes)
-    precision = f"precision {options.precision}" if options.precision else "precision as written"
+    device = estimate.device
     yield f"{estimate.spec}: one step, modelled, on {device.product} ({device.architecture})"
-    yield (
-        f"shapes {shapes}: {_plural(parameters, 'parameter')}, {elements:,} elements of {estimate.parameters}; "
-        f"numerics {options.numerics}, {precision}"
+    yield from lines_of_parameters(
+        estimate.spec,
+        shapes,
+        sum(route.parameters for route in estimate.routes),
+        sum(route.elements for route in estimate.routes),
+        estimate.parameters,
+        estimate.options,
+        estimate.left_out,
     )
-    if estimate.left_out:
-        left = sum(shape.numel for shape in estimate.left_out)
-        yield (
-            f"left out: {_plural(len(estimate.left_out), 'parameter')}, {left:,} elements of embeddings, heads and "
-            f"vectors, which {estimate.spec} has no rule for"
-        )
     yield (
         f"peaks: {device.peaks['bf16'] / 1e12:g} TFLOP/s in bf16 and fp16, {device.peaks['fp32'] / 1e12:g} in fp32, "
         f"{device.bandwidth / 1e12:g} TB/s; assumed {LAUNCH_SECONDS * 1e6:g} µs a launch at least"
@@ -56,7 +53,7 @@ def _heading(estimate: Estimate, shapes: str) -> Iterator[str]:
 
 
 def _route(route: RouteEstimate, device: Device) -> Iterator[str]:
-    yield f"Route {route.route}: {_plural(route.parameters, 'parameter')}, {route.elements:,} elements"
+    yield f"Route {route.route}: {plural(route.parameters, 'parameter')}, {route.elements:,} elements"
     if route.forms:
         yield f"  iterated: {', '.join(f'{n} in {form} form' for form, n in route.forms.items())}"
     headings, scale = (HEADINGS, 1.0) if route.elements < MANY else (HEADINGS_OF_MANY, 1e-3)
@@ -172,7 +169,3 @@ def _sum_row(first: str, cells: Sequence[str]) -> str:
 
 def _clipped(text: str) -> str:
     return text if len(text) <= FIRST else f"{text[: FIRST - 1]}…"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
+from muondsl.cost.words import lines_of_parameters, plural
 from muondsl.measure.profile import FEW_ELEMENTS, Kind, MeasuredKind, Profile
 from muondsl.measure.record_calls import AROUND, BETWEEN
 from muondsl.measure.rows import Row, Sums, kinds_of, rows_of, sums_of
@@ -34,21 +35,17 @@ def to_text(profile: Profile, shapes: str) -> str:
 
 
 def _heading(profile: Profile, shapes: str) -> Iterator[str]:
-    options, peaks = profile.options, profile.peaks
-    count = sum(len(each.kind.names) for each in profile.kinds)
-    elements = sum(each.kind.elements for each in profile.kinds)
-    precision = f"precision {options.precision}" if options.precision else "precision as written"
+    peaks = profile.peaks
     yield f"{profile.spec}: one step, measured, on one thread of this CPU"
-    yield (
-        f"shapes {shapes}: {_plural(count, 'parameter')}, {elements:,} elements of {profile.parameters}; "
-        f"numerics {options.numerics}, {precision}"
+    yield from lines_of_parameters(
+        profile.spec,
+        shapes,
+        sum(len(each.kind.names) for each in profile.kinds),
+        sum(each.kind.elements for each in profile.kinds),
+        profile.parameters,
+        profile.options,
+        profile.left_out,
     )
-    if profile.left_out:
-        left = sum(shape.numel for shape in profile.left_out)
-        yield (
-            f"left out: {_plural(len(profile.left_out), 'parameter')}, {left:,} elements of embeddings, heads and "
-            f"vectors, which {profile.spec} has no rule for"
-        )
     products = [f"{rate / 1e9:,.1f} GFLOP/s in {_format(dtype)}" for dtype, rate in peaks.products.items()]
     rest = [f"{peaks.bandwidth / 1e9:,.1f} GB/s", f"{peaks.call * 1e6:.1f} µs a call"]
     yield from _list("peaks, measured", [*products, *rest])
@@ -60,7 +57,7 @@ def _format(dtype: object) -> str:
 
 def _route(route: str, kinds: list[MeasuredKind], profile: Profile, whole: Sums) -> Iterator[str]:
     elements = sum(each.kind.elements for each in kinds)
-    yield f"Route {route}: {_plural(sum(len(each.kind.names) for each in kinds), 'parameter')}, {elements:,} elements"
+    yield f"Route {route}: {plural(sum(len(each.kind.names) for each in kinds), 'parameter')}, {elements:,} elements"
     yield from _list("stepped", [_taken(each.kind) for each in kinds])
     yield ""
     yield _line("statement", HEADINGS)
@@ -110,7 +107,7 @@ def _sums(sums: Sums) -> Iterator[str]:
 
 def _notes(profile: Profile) -> list[str]:
     text = (
-        f"Measured: the median of {_plural(profile.steps, 'step')}, behind one that makes the states. Each shape has "
+        f"Measured: the median of {plural(profile.steps, 'step')}, behind one that makes the states. Each shape has "
         f"an optimizer of its own. Of shapes with more than {FEW_ELEMENTS:,} elements together one of each shape is "
         "stepped, times its count; of the others all, in the stacks that a step makes of them. FLOPs are those of "
         "products. Bytes are what an operation reads and writes, each tensor once, also where a cache holds it, so "
@@ -138,10 +135,6 @@ def _list(name: str, items: Sequence[str]) -> list[str]:
 
 def _clipped(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def to_data(profile: Profile, shapes: str) -> dict[str, Any]:
